@@ -1,0 +1,2 @@
+//! Kernel image.
+fn main() {}

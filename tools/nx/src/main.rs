@@ -1,0 +1,2 @@
+//! The host CLI.
+fn main() {}
