@@ -69,6 +69,11 @@ pub trait Sys {
     /// `WrongState` if the VMO is not sealed, `InvalidArgument` if it is shorter than
     /// `len_bytes`, else what `vm_map` says.
     fn map_bytes(&mut self, vmo: Handle, len_bytes: usize) -> Result<&'static [u8], Error>;
+    /// As [`Sys::map_bytes`], as aligned little-endian words.
+    ///
+    /// # Errors
+    /// As [`Sys::map_bytes`]; `len_bytes` must be a multiple of 8.
+    fn map_sealed_words(&mut self, vmo: Handle, len_bytes: usize) -> Result<&'static [u64], Error>;
     /// Maps a whole VMO as shared words, for the life of the process.
     ///
     /// # Errors
@@ -177,6 +182,7 @@ pub trait Sys {
     }
 
     /// Appends text to the caller's console line; `\n` prints it. Text beyond the frame is cut.
+    /// Uses the message frame, so what was in it is gone.
     fn console(&mut self, text: &str) {
         let mut len = 0usize;
         for (place, byte) in self.frame_mut().iter_mut().zip(text.bytes()) {
