@@ -219,6 +219,66 @@ impl Arg for Quota {
     }
 }
 
+/// What a factory may give to the processes it makes; travels packed in one register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactoryCeiling {
+    /// First service id.
+    pub first_id: u16,
+    /// Ids, as a power of two: `1 << count_log2`, exponent at most 15.
+    pub count_log2: u8,
+    /// Highest priority, 0..=7.
+    pub priority: u8,
+    /// Largest syscall mask.
+    pub mask: SyscallMask,
+    /// Frames for all its processes together, in units of [`Self::FRAME_UNIT`], at most 4095.
+    pub frame_units: u16,
+    /// Objects for all its processes together, in units of [`Self::OBJECT_UNIT`], at most 127.
+    pub object_units: u8,
+}
+
+impl FactoryCeiling {
+    /// Frames per unit.
+    pub const FRAME_UNIT: u32 = 16;
+    /// Objects per unit.
+    pub const OBJECT_UNIT: u16 = 16;
+    const MASK_BITS: u64 = (1 << 22) - 1;
+
+    /// Bits 0..16 first id, 16..20 count, 20..23 priority, 23..45 mask, 45..57 frames,
+    /// 57..64 objects. `None` when a field is over its bound.
+    #[must_use]
+    pub const fn pack(self) -> Option<u64> {
+        let fits = self.count_log2 < 16
+            && self.priority < 8
+            && self.mask.0 <= Self::MASK_BITS
+            && self.frame_units < 4096
+            && self.object_units < 128;
+        if !fits {
+            return None;
+        }
+        Some(
+            self.first_id as u64
+                | ((self.count_log2 as u64) << 16)
+                | ((self.priority as u64) << 20)
+                | (self.mask.0 << 23)
+                | ((self.frame_units as u64) << 45)
+                | ((self.object_units as u64) << 57),
+        )
+    }
+
+    /// Inverse of [`Self::pack`]; every bit pattern is some ceiling.
+    #[must_use]
+    pub const fn unpack(bits: u64) -> FactoryCeiling {
+        FactoryCeiling {
+            first_id: bits as u16,
+            count_log2: ((bits >> 16) & 0xf) as u8,
+            priority: ((bits >> 20) & 0x7) as u8,
+            mask: SyscallMask((bits >> 23) & Self::MASK_BITS),
+            frame_units: ((bits >> 45) & 0xfff) as u16,
+            object_units: ((bits >> 57) & 0x7f) as u8,
+        }
+    }
+}
+
 /// Which syscalls a process may make; bit n is syscall number n. Only ever shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SyscallMask(pub u64);
@@ -392,10 +452,12 @@ syscalls! {
     11 "vm_unmap" VmUnmap { proc: Handle, va: u64, len: u64 }
         needs "MANAGE on proc" gives "mappings removed" fails [MissingRight];
     /// Derives a capability with fewer or equal rights, into the caller or into slot `slot` of a
-    /// child that has not started. A badge can be set once, on an endpoint without one.
+    /// child that has not started. A badge can be set once, on an endpoint without one. On a
+    /// factory a non-zero badge is a packed [`FactoryCeiling`]: a narrower factory is made, and
+    /// its frames and objects are taken out of the source factory's budget.
     12 "cap_derive" CapDerive { cap: Handle, rights: Rights, badge: u64, child: Handle, slot: u8 }
         needs "DERIVE on cap, and every right asked for; MANAGE on child" gives "handle"
-        fails [MissingRight, NoSpace, WrongState, Busy];
+        fails [MissingRight, NoSpace, WrongState, Busy, OutsideCeiling, QuotaExceeded];
     /// Destroys everything derived from the capability, everywhere: handles, in-flight calls,
     /// mappings. The capability itself stays.
     13 "cap_revoke" CapRevoke { cap: Handle }
@@ -464,6 +526,24 @@ mod tests {
             let (nr, regs) = call.encode();
             assert_eq!(Call::decode(nr, &regs), Ok(call));
         }
+    }
+
+    #[test]
+    fn factory_ceiling_fits_one_register() {
+        let full = FactoryCeiling {
+            first_id: u16::MAX,
+            count_log2: 15,
+            priority: 7,
+            mask: SyscallMask::ALL,
+            frame_units: 4095,
+            object_units: 127,
+        };
+        assert_eq!(full.pack(), Some(u64::MAX));
+        assert_eq!(FactoryCeiling::unpack(u64::MAX), full);
+        assert_eq!(FactoryCeiling { count_log2: 16, ..full }.pack(), None);
+        assert_eq!(FactoryCeiling { frame_units: 4096, ..full }.pack(), None);
+        let small = FactoryCeiling { first_id: 900, count_log2: 5, priority: 2, ..full };
+        assert_eq!(FactoryCeiling::unpack(small.pack().unwrap()), small);
     }
 
     #[test]
