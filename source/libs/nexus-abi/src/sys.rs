@@ -95,7 +95,13 @@ pub trait Sys {
     /// # Errors
     /// As the table says.
     #[inline(always)]
-    fn call(&mut self, ep: Handle, len: usize, cap: Handle, deadline_ns: u64) -> Result<Reply, Error> {
+    fn call(
+        &mut self,
+        ep: Handle,
+        len: usize,
+        cap: Handle,
+        deadline_ns: u64,
+    ) -> Result<Reply, Error> {
         let len = FrameLen::new(len)?;
         match self.syscall(Call::Call { ep, len, cap, deadline_ns }) {
             Return::Replied { len, cap } => Ok(Reply { len: len as usize, cap }),

@@ -551,7 +551,10 @@ mod tests {
         assert_eq!(Call::decode(22, &[0; 6]), Err(Error::Denied));
         assert_eq!(Call::decode(u64::MAX, &[0; 6]), Err(Error::Denied));
         let one_too_long = FRAME_MAX as u64 + 1;
-        assert_eq!(Call::decode(nr::ConsoleWrite, &[one_too_long, 0, 0, 0, 0, 0]), Err(Error::TooLarge));
+        assert_eq!(
+            Call::decode(nr::ConsoleWrite, &[one_too_long, 0, 0, 0, 0, 0]),
+            Err(Error::TooLarge)
+        );
         assert_eq!(Call::decode(nr::CapClose, &[1 << 32, 0, 0, 0, 0, 0]), Err(Error::BadHandle));
         let writable_and_executable = [0, 0, 0, 0, 0, 7];
         assert_eq!(Call::decode(nr::VmMap, &writable_and_executable), Err(Error::InvalidArgument));
