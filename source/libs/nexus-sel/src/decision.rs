@@ -1,0 +1,110 @@
+//! What a decision is: never a bare bool.
+
+/// Allow or deny. Deny is the default in every sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Effect {
+    /// The request is refused.
+    #[default]
+    Deny = 0,
+    /// The request is granted.
+    Allow = 1,
+}
+
+/// Why a decision came out as it did. The codes are stable: audit records carry them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// A rule grants it and none forbids it.
+    Allowed = 0,
+    /// A deny rule forbids it, whatever else would grant it.
+    DeniedByRule = 1,
+    /// No rule grants it.
+    NotPermitted = 2,
+    /// The policy does not know the subject.
+    UnknownSubject = 3,
+    /// The registry does not know the capability.
+    UnknownCapability = 4,
+    /// A rule would grant it, but its gate is closed, its limit spent or its time over.
+    GateClosed = 5,
+}
+
+impl Reason {
+    /// The word used in audit text and tools.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::DeniedByRule => "denied-by-rule",
+            Self::NotPermitted => "not-permitted",
+            Self::UnknownSubject => "unknown-subject",
+            Self::UnknownCapability => "unknown-capability",
+            Self::GateClosed => "gate-closed",
+        }
+    }
+}
+
+/// The rule that decided: its number in the policy with this digest. 0: no rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub u32);
+
+impl RuleId {
+    /// No rule took part: the default decided.
+    pub const NONE: Self = Self(0);
+}
+
+/// What has to happen to the record of a decision about this capability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AuditMode {
+    /// A lost record is counted; the decision stands.
+    #[default]
+    Normal = 0,
+    /// No record, no allow.
+    Required = 1,
+}
+
+/// The state of the world a decision may depend on, supplied by the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// One bit per fact that holds now; see [`crate::Policy::fact`]. Unset means "not so".
+    pub bits: u64,
+    /// Seconds since 1970, 0 if the time is not known. Then expiring grants are over and
+    /// expiring denials are in force.
+    pub wall_s: u64,
+}
+
+impl Facts {
+    /// Nothing holds and the time is unknown.
+    pub const NONE: Self = Self { bits: 0, wall_s: 0 };
+}
+
+/// An answer with its reason, for the caller (effect) and for audit (the rest).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a decision that nobody looks at protects nothing"]
+pub struct Decision {
+    /// The answer.
+    pub effect: Effect,
+    /// Why.
+    pub reason: Reason,
+    /// What audit has to guarantee.
+    pub audit: AuditMode,
+    /// The rule that decided (for `GateClosed`: the grant that would have).
+    pub rule: RuleId,
+}
+
+impl Decision {
+    /// True for an allow.
+    #[must_use]
+    pub const fn is_allow(&self) -> bool {
+        matches!(self.effect, Effect::Allow)
+    }
+
+    pub(crate) const fn new(reason: Reason, audit: AuditMode, rule: RuleId) -> Self {
+        let effect = match reason {
+            Reason::Allowed => Effect::Allow,
+            _ => Effect::Deny,
+        };
+        Self { effect, reason, audit, rule }
+    }
+}

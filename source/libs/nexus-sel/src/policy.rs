@@ -1,0 +1,394 @@
+//! The evaluator: reads a checked blob in place.
+use crate::bounds::MAX_CHAIN;
+use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
+use crate::layout::{
+    AT_DIGEST, AT_KEY, AT_SECTIONS, AT_SIGNATURE, AT_VERSION, CELL_CHAIN, CELL_DENY, CELL_VALUE,
+    FOREVER, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NameHeader, u32_at,
+};
+use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
+use crate::name::{Name, Packed, words_of};
+use crate::table::Shape;
+
+/// How much harm a capability can do; decides what tools warn about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Sensitivity {
+    /// Everyday.
+    #[default]
+    Low = 0,
+    /// Touches other subjects' data or the machine.
+    Medium = 1,
+    /// Keys, identity, policy, raw devices.
+    High = 2,
+}
+
+/// A subject found once, for repeated questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    row: u32,
+    tag: u32,
+}
+
+/// A capability found once, for repeated questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    header: u64,
+    tag: u32,
+}
+
+impl Capability {
+    /// What audit has to guarantee for decisions about it.
+    #[must_use]
+    pub const fn audit(self) -> AuditMode {
+        audit_of(NameHeader(self.header))
+    }
+
+    /// How much harm it can do.
+    #[must_use]
+    pub const fn sensitivity(self) -> Sensitivity {
+        match NameHeader(self.header).sensitivity() {
+            0 => Sensitivity::Low,
+            1 => Sensitivity::Medium,
+            _ => Sensitivity::High,
+        }
+    }
+
+    /// Position among the capabilities, which are sorted by name.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        NameHeader(self.header).index()
+    }
+}
+
+/// A fact: its bit in [`Facts::bits`] and the only service that may set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// A word with one bit set.
+    pub mask: u64,
+    /// Service id of the owner.
+    pub owner: u64,
+}
+
+/// A checked policy over words that stay where they are. Copies are cheap handles.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<'p> {
+    pub(crate) words: &'p [u64],
+    pub(crate) ids: Shape<'p>,
+    pub(crate) id_slots: &'p [[u64; 2]],
+    pub(crate) subjects: Shape<'p>,
+    pub(crate) subject_slots: &'p [u64],
+    pub(crate) caps: Shape<'p>,
+    pub(crate) cap_slots: &'p [u64],
+    pub(crate) names: &'p [u64],
+    pub(crate) rows: &'p [u64],
+    pub(crate) cells: &'p [u64],
+    pub(crate) chains: &'p [[u64; 4]],
+    pub(crate) limits: &'p [[u64; 2]],
+    pub(crate) classes: &'p [[u64; 3]],
+    pub(crate) facts: &'p [[u64; 2]],
+    pub(crate) rules: u32,
+    /// Low half of the digest's first word: ties [`Subject`] and [`Capability`] to this policy.
+    pub(crate) tag: u32,
+}
+
+impl<'p> Policy<'p> {
+    /// May `subject` use `capability`, now? Limited grants are spent: use
+    /// [`Policy::decide_with`] where the policy has limits.
+    #[inline]
+    pub fn decide(&self, subject: u64, capability: &[u8], facts: Facts) -> Decision {
+        self.decide_with(subject, capability, facts, &mut NoLimits)
+    }
+
+    /// As [`Policy::decide`], taking tokens from `limits`.
+    #[inline]
+    pub fn decide_with<L: Limits>(
+        &self,
+        subject: u64,
+        capability: &[u8],
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        let cap = Packed::new(capability).and_then(|name| self.find_name(&name));
+        let row = self.find_row(subject);
+        match (row, cap) {
+            (Some(row), Some(cap)) => self.decide_at(row as usize, cap, facts, limits),
+            (None, Some(cap)) => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
+            (Some(_), None) => unknown(Reason::UnknownCapability),
+            (None, None) => unknown(Reason::UnknownSubject),
+        }
+    }
+
+    /// The same question for a subject and a capability that were looked up before. Handles
+    /// of another policy (an older one, after a reload) are unknown.
+    #[inline]
+    pub fn decide_interned<L: Limits>(
+        &self,
+        subject: Subject,
+        capability: Capability,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        if subject.tag != self.tag {
+            return unknown(Reason::UnknownSubject);
+        }
+        if capability.tag != self.tag {
+            return unknown(Reason::UnknownCapability);
+        }
+        self.decide_at(subject.row as usize, NameHeader(capability.header), facts, limits)
+    }
+
+    /// Finds a subject for [`Policy::decide_interned`].
+    #[must_use]
+    pub fn subject(&self, id: u64) -> Option<Subject> {
+        self.find_row(id).map(|row| Subject { row, tag: self.tag })
+    }
+
+    /// Finds a capability for [`Policy::decide_interned`].
+    #[must_use]
+    pub fn capability(&self, name: &[u8]) -> Option<Capability> {
+        let header = self.find_name(&Packed::new(name)?)?.0;
+        Some(Capability { header, tag: self.tag })
+    }
+
+    /// The row of a subject, as a word offset into the rows.
+    #[inline]
+    fn find_row(&self, id: u64) -> Option<u32> {
+        match self.id_slot(id) {
+            Some(meta) => Some(meta as u32),
+            None => self.find_class(id),
+        }
+    }
+
+    #[inline]
+    fn id_slot(&self, id: u64) -> Option<u64> {
+        let [key, meta] = *self.id_slots.get(self.ids.slot(self.ids.seed.hash_id(id)))?;
+        // An empty slot has meta 0 (and id 0, which is no subject).
+        (key == id && meta != 0).then_some(meta)
+    }
+
+    fn find_class(&self, id: u64) -> Option<u32> {
+        let class = self.classes.iter().find(|[first, last, _]| (*first..=*last).contains(&id))?;
+        Some(class[2] as u32)
+    }
+
+    /// The header of a capability: a hash finds the only candidate, every word decides.
+    #[inline]
+    fn find_name(&self, name: &Packed) -> Option<NameHeader> {
+        self.find(&self.caps, self.cap_slots, name).map(|(header, _)| header)
+    }
+
+    #[inline]
+    fn find(&self, shape: &Shape<'_>, slots: &[u64], name: &Packed) -> Option<(NameHeader, usize)> {
+        let used = name.used();
+        let slot = shape.slot(shape.seed.hash_name(used, name.len));
+        let at = (u32_at(slots, slot)? as usize).checked_sub(1)?;
+        let record = self.names.get(at..)?;
+        let (header, words) = record.split_first()?;
+        let header = NameHeader(*header);
+        if header.len() != name.len {
+            return None;
+        }
+        // Words are compared with xor and or: `==` on slices would call `bcmp`.
+        let stored = words.get(..used.len())?;
+        let differ = stored.iter().zip(used).fold(0, |acc, (a, b)| acc | (a ^ b));
+        (differ == 0).then_some((header, at))
+    }
+
+    #[inline]
+    fn decide_at<L: Limits>(
+        &self,
+        row: usize,
+        cap: NameHeader,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        let audit = audit_of(cap);
+        let index = cap.index();
+        let word = self.rows.get(row.wrapping_add(index >> 5)).copied().unwrap_or(0);
+        let (present, bit) = (word as u32, 1_u32.wrapping_shl(index as u32));
+        if present & bit == 0 {
+            return Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
+        }
+        let before = (present & bit.wrapping_sub(1)).count_ones();
+        let at = ((word >> 32) as u32).wrapping_add(before) as usize;
+        let cell = u32_at(self.cells, at).unwrap_or(CELL_DENY);
+        let value = cell & CELL_VALUE;
+        if cell & CELL_CHAIN != 0 {
+            return self.walk(value as usize, audit, facts, limits);
+        }
+        let reason = if cell & CELL_DENY != 0 { Reason::DeniedByRule } else { Reason::Allowed };
+        Decision::new(reason, audit, RuleId(value))
+    }
+
+    /// Conditional rules of one pair: denials come first, the first rule in force decides.
+    #[inline(never)]
+    fn walk<L: Limits>(
+        &self,
+        start: usize,
+        audit: AuditMode,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        let mut would = RuleId::NONE;
+        for link in self.chains.iter().skip(start).take(MAX_CHAIN) {
+            let rule = RuleId(link[0] as u32);
+            if link[0] & LINK_DENY != 0 {
+                if holds(link, facts) && !is_over(link, facts, false) {
+                    return Decision::new(Reason::DeniedByRule, audit, rule);
+                }
+            } else {
+                if holds(link, facts) && !is_over(link, facts, true) && self.take(link, limits) {
+                    return Decision::new(Reason::Allowed, audit, rule);
+                }
+                if would == RuleId::NONE {
+                    would = rule;
+                }
+            }
+            if link[0] & LINK_LAST != 0 {
+                break;
+            }
+        }
+        let closed = would != RuleId::NONE;
+        let reason = if closed { Reason::GateClosed } else { Reason::NotPermitted };
+        Decision::new(reason, audit, would)
+    }
+
+    fn take<L: Limits>(&self, link: &[u64; 4], limits: &mut L) -> bool {
+        if link[0] & LINK_LIMITED == 0 {
+            return true;
+        }
+        let id = LimitId((link[0] >> LINK_LIMIT_SHIFT) as u16);
+        self.limit(id).is_some_and(|spec| limits.take(id, spec))
+    }
+
+    /// How many token buckets a daemon has to keep.
+    #[must_use]
+    pub fn limit_count(&self) -> usize {
+        self.limits.len()
+    }
+
+    /// The rate of one bucket.
+    #[must_use]
+    pub fn limit(&self, id: LimitId) -> Option<LimitSpec> {
+        let [burst, refill_ns] = *self.limits.get(usize::from(id.0))?;
+        Some(LimitSpec { burst: burst as u32, refill_ns })
+    }
+
+    /// The id of a subject by name, for frames that carry names.
+    #[must_use]
+    pub fn subject_id(&self, name: &[u8]) -> Option<u64> {
+        let (header, _) = self.find(&self.subjects, self.subject_slots, &Packed::new(name)?)?;
+        self.id_slots.get(header.index()).map(|slot| slot[0])
+    }
+
+    /// The name of a subject, for text and for `route.<name>`.
+    #[must_use]
+    pub fn subject_name(&self, id: u64) -> Option<Name> {
+        let at = ((self.id_slot(id)? >> 32) as usize).checked_sub(1)?;
+        self.name_at(at).map(|(_, name)| name)
+    }
+
+    pub(crate) fn name_at(&self, at: usize) -> Option<(NameHeader, Name)> {
+        let (header, words) = self.names.get(at..)?.split_first()?;
+        let header = NameHeader(*header);
+        let words = words.get(..words_of(header.len()))?;
+        Some((header, Name::from_words(words, header.len())))
+    }
+
+    /// Finds a fact by name.
+    #[must_use]
+    pub fn fact(&self, name: &[u8]) -> Option<Fact> {
+        let mut mask = 1;
+        for [owner, at] in self.facts {
+            if self.name_at(*at as usize).is_some_and(|(_, found)| found.as_bytes() == name) {
+                return Some(Fact { mask, owner: *owner });
+            }
+            mask <<= 1;
+        }
+        None
+    }
+
+    /// Every capability, sorted by name.
+    pub fn capabilities(&self) -> impl Iterator<Item = (Name, Capability)> + use<'p> {
+        let tag = self.tag;
+        self.records()
+            .filter(|(header, _)| header.kind() == Some(Kind::Capability))
+            .map(move |(header, name)| (name, Capability { header: header.0, tag }))
+    }
+
+    /// Every named subject with its id, sorted by name.
+    pub fn subjects(&self) -> impl Iterator<Item = (Name, u64)> + use<'p> {
+        let slots = self.id_slots;
+        self.records()
+            .filter(|(header, _)| header.kind() == Some(Kind::Subject))
+            .filter_map(move |(header, name)| slots.get(header.index()).map(|slot| (name, slot[0])))
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = (NameHeader, Name)> + use<'p> {
+        let policy = *self;
+        let mut at = 0_usize;
+        core::iter::from_fn(move || {
+            let record = policy.name_at(at)?;
+            at = at.checked_add(1)?.checked_add(words_of(record.0.len()))?;
+            Some(record)
+        })
+    }
+
+    /// BLAKE3 of everything but digest, signature and key.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        bytes_at(self.words, AT_DIGEST)
+    }
+
+    /// The policy's own version: reload accepts only a higher one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.words.get(AT_VERSION).copied().unwrap_or(0)
+    }
+
+    /// Rules in the policy: rule ids run from 1 to this.
+    #[must_use]
+    pub const fn rule_count(&self) -> u32 {
+        self.rules
+    }
+
+    /// The signing key and the Ed25519 signature over the digest, unverified; `None` while
+    /// the policy is not signed.
+    #[must_use]
+    pub fn signature(&self) -> Option<([u8; 32], [u8; 64])> {
+        let signed = self.words.get(AT_SIGNATURE..AT_SECTIONS)?.iter().any(|word| *word != 0);
+        signed.then(|| (bytes_at(self.words, AT_KEY), bytes_at(self.words, AT_SIGNATURE)))
+    }
+}
+
+/// All facts that must hold do, none that must not does.
+fn holds(link: &[u64; 4], facts: Facts) -> bool {
+    facts.bits & link[1] == link[1] && facts.bits & link[2] == 0
+}
+
+/// Past its time; `unknown` is the answer while nobody knows the time.
+fn is_over(link: &[u64; 4], facts: Facts, unknown: bool) -> bool {
+    match (link[3], facts.wall_s) {
+        (FOREVER, _) => false,
+        (_, 0) => unknown,
+        (until, now) => now >= until,
+    }
+}
+
+fn unknown(reason: Reason) -> Decision {
+    Decision::new(reason, AuditMode::Normal, RuleId::NONE)
+}
+
+#[inline]
+const fn audit_of(header: NameHeader) -> AuditMode {
+    if header.audit_required() { AuditMode::Required } else { AuditMode::Normal }
+}
+
+fn bytes_at<const N: usize>(words: &[u64], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    let (chunks, _) = bytes.as_chunks_mut::<8>();
+    for (chunk, word) in chunks.iter_mut().zip(words.get(at..).unwrap_or(&[])) {
+        *chunk = word.to_le_bytes();
+    }
+    bytes
+}
