@@ -1,0 +1,188 @@
+//! `tests/bench/budget.toml`: what each path may cost, and what it costs today.
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::BenchError;
+use super::report::Measurement;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    row: BTreeMap<String, Row>,
+}
+
+/// One path.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Row {
+    /// Never above this.
+    gate: u64,
+    /// Where the design wants it.
+    goal: Option<u64>,
+    /// The last reviewed figure; a run above it fails.
+    blessed: Option<u64>,
+    /// The comparable seL4 figure, for the reader.
+    sel4: Option<String>,
+}
+
+/// How one row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Exactly the blessed figure.
+    Same,
+    /// Better than blessed: bless it.
+    Lower,
+    /// Within its gate, never blessed.
+    New,
+    /// Above the blessed figure.
+    AboveBlessed,
+    /// Above the gate.
+    AboveGate,
+    /// Measured, but the budget has no such row.
+    Unbudgeted,
+    /// Budgeted, but not measured.
+    Unmeasured,
+}
+
+impl Outcome {
+    /// True when the row fails the run on the pinned toolchain.
+    pub(super) fn fails(self) -> bool {
+        !matches!(self, Self::Same | Self::Lower | Self::New)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Same => "ok",
+            Self::Lower => "ok, lower: just bench-os-bless",
+            Self::New => "ok, not blessed yet: just bench-os-bless",
+            Self::AboveBlessed => "FAIL: above its blessed value",
+            Self::AboveGate => "FAIL: above its gate",
+            Self::Unbudgeted => "FAIL: no such row in the budget",
+            Self::Unmeasured => "FAIL: not measured",
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    name: String,
+    measured: Option<u64>,
+    row: Row,
+    /// How it stands.
+    pub(super) outcome: Outcome,
+}
+
+impl Budget {
+    /// Reads the file.
+    pub(super) fn load(path: &Path) -> Result<Self, BenchError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| BenchError::BadBudget(e.to_string()))?;
+        Self::parse(&text)
+    }
+
+    /// Parses its text.
+    pub(super) fn parse(text: &str) -> Result<Self, BenchError> {
+        toml::from_str(text).map_err(|e| BenchError::BadBudget(e.to_string()))
+    }
+
+    /// Every budgeted row and every measured one, in the order measured; unmeasured rows last.
+    pub(super) fn compare(&self, measured: &[Measurement]) -> Vec<Line> {
+        let found = measured.iter().map(|m| {
+            let row = self.row.get(&m.name);
+            let outcome = row.map_or(Outcome::Unbudgeted, |row| row.judge(m.instructions));
+            let row = row.cloned().unwrap_or_default();
+            Line { name: m.name.clone(), measured: Some(m.instructions), row, outcome }
+        });
+        let absent = self.row.iter().filter(|(name, _)| measured.iter().all(|m| m.name != **name));
+        let absent = absent.map(|(name, row)| Line {
+            name: name.clone(),
+            measured: None,
+            row: row.clone(),
+            outcome: Outcome::Unmeasured,
+        });
+        found.chain(absent).collect()
+    }
+}
+
+impl Row {
+    fn judge(&self, measured: u64) -> Outcome {
+        match self.blessed {
+            _ if measured > self.gate => Outcome::AboveGate,
+            None => Outcome::New,
+            Some(blessed) if measured > blessed => Outcome::AboveBlessed,
+            Some(blessed) if measured < blessed => Outcome::Lower,
+            Some(_) => Outcome::Same,
+        }
+    }
+}
+
+/// The table for people: instructions, and seL4's figure on the same emulator.
+pub(super) fn table(lines: &[Line]) -> String {
+    let mut out = format!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9}  {:<16} {}\n",
+        "path (instructions)", "measured", "blessed", "goal", "gate", "seL4", ""
+    );
+    for line in lines {
+        let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let gate = (line.outcome != Outcome::Unbudgeted).then_some(line.row.gate);
+        let _ = writeln!(
+            out,
+            "{:<28} {:>9} {:>9} {:>9} {:>9}  {:<16} {}",
+            line.name,
+            number(line.measured),
+            number(line.row.blessed),
+            number(line.row.goal),
+            number(gate),
+            line.row.sel4.as_deref().unwrap_or("-"),
+            line.outcome.words()
+        );
+    }
+    out
+}
+
+/// The budget's text with the measured figures as blessed values; all else stays as it was.
+/// A row that is new gets its figure as its gate too: loosening it is a reviewed edit.
+pub(super) fn blessed(text: &str, rows: &[Measurement]) -> String {
+    rows.iter().fold(text.to_owned(), |text, row| bless_row(&text, row))
+}
+
+fn bless_row(text: &str, row: &Measurement) -> String {
+    let header = format!("[row.\"{}\"]", row.name);
+    let line = format!("blessed = {}", row.instructions);
+    let mut out: Vec<String> = Vec::new();
+    let (mut inside, mut done) = (false, false);
+    for old in text.lines() {
+        if old.trim_start().starts_with('[') {
+            if inside && !done {
+                insert_before_blank(&mut out, &line);
+                done = true;
+            }
+            inside = old.trim() == header;
+        }
+        if inside && !done && old.split('=').next().is_some_and(|key| key.trim() == "blessed") {
+            out.push(line.clone());
+            done = true;
+        } else {
+            out.push(old.to_owned());
+        }
+    }
+    if inside && !done {
+        insert_before_blank(&mut out, &line);
+    } else if !done {
+        out.extend([String::new(), header, format!("gate = {}", row.instructions), line]);
+    }
+    out.join("\n") + "\n"
+}
+
+/// Keeps the blank line and the comments that stand above the next header with that header.
+fn insert_before_blank(out: &mut Vec<String>, line: &str) {
+    let keys = out.iter().rposition(|l| l.contains('=') && !l.trim_start().starts_with('#'));
+    let header = out.iter().rposition(|l| l.trim_start().starts_with('['));
+    let at = keys.max(header).map_or(out.len(), |index| index + 1);
+    out.insert(at, line.to_owned());
+}

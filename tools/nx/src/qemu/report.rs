@@ -1,0 +1,204 @@
+//! What a run leaves behind: a few lines for people, markers.json and junit.xml for tools.
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Captured;
+use crate::judge::{Ending, Fault, Ladder, MARKER_FAILURE, PASSED, Scope, Verdict};
+
+/// Lines of the console shown after a failure.
+const EXCERPT_LINES: usize = 40;
+
+/// A finished run with its verdict.
+pub(super) struct Run<'a> {
+    pub(super) captured: &'a Captured,
+    pub(super) ladder: &'a Ladder,
+    pub(super) verdict: &'a Verdict,
+    pub(super) scope: &'a Scope,
+}
+
+impl Run<'_> {
+    fn code(&self) -> u8 {
+        self.verdict.exit_code(self.captured.ending, self.scope)
+    }
+
+    fn seen(&self, marker: usize) -> Option<usize> {
+        self.verdict.seen.iter().find(|seen| seen.marker == marker).map(|seen| seen.line)
+    }
+
+    fn phase(&self, marker: usize) -> &str {
+        let phase = self.ladder.markers.get(marker).and_then(|m| self.ladder.phases.get(m.phase));
+        phase.map_or("?", String::as_str)
+    }
+
+    fn text(&self, marker: usize) -> &str {
+        self.ladder.markers.get(marker).map_or("?", |m| m.text.as_str())
+    }
+
+    /// The phase to look at first: that of the first missing marker, else the last one reached.
+    fn failed_phase(&self) -> &str {
+        let reached = self.verdict.seen.iter().map(|seen| seen.marker).max();
+        let reached = reached.map_or("none", |marker| self.phase(marker));
+        self.verdict.first_missing().map_or(reached, |(phase, _)| phase)
+    }
+}
+
+/// The summary, as the last lines of output.
+pub(super) fn print(run: &Run<'_>, root: &Path) {
+    let folder = run.captured.folder.strip_prefix(root).unwrap_or(&run.captured.folder);
+    let seconds = run.captured.elapsed.as_secs_f32();
+    let required = run.verdict.required.len();
+    let code = run.code();
+    println!();
+    if code == PASSED {
+        println!("passed: {required} markers in {seconds:.1} s; {}", folder.display());
+        return;
+    }
+    match run.verdict.first_missing() {
+        Some((phase, marker)) => {
+            println!("first_failed_phase={phase} missing_marker='{marker}'");
+        }
+        None => println!("first_failed_phase={} missing_marker=''", run.failed_phase()),
+    }
+    println!(
+        "failed ({code}): {} after {seconds:.1} s; {}",
+        how(run.captured.ending),
+        folder.display()
+    );
+    for fault in &run.verdict.faults {
+        println!("  {fault}");
+    }
+    println!("--- last {EXCERPT_LINES} lines of {}/serial.log", folder.display());
+    for line in last_lines(&run.captured.log) {
+        println!("{line}");
+    }
+    let stderr =
+        fs::read_to_string(run.captured.folder.join("qemu-stderr.log")).unwrap_or_default();
+    for line in last_lines(&stderr) {
+        println!("qemu: {line}");
+    }
+}
+
+fn last_lines(log: &str) -> Vec<&str> {
+    let lines: Vec<&str> = log.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(EXCERPT_LINES)).copied().collect()
+}
+
+fn how(ending: Ending) -> String {
+    match ending {
+        Ending::Exit(0) => "the guest ended well, its log did not".to_owned(),
+        Ending::Exit(status) => format!("guest or QEMU exit status {status}"),
+        Ending::Signal => "QEMU was ended by a signal".to_owned(),
+        Ending::Stopped => "stopped by the harness".to_owned(),
+        Ending::TimedOut => "time limit".to_owned(),
+    }
+}
+
+/// Exit code 0 when two logs are the same; else shows the first line that differs.
+pub(super) fn compare(earlier: &str, now: &str) -> u8 {
+    match first_difference(earlier, now) {
+        None => {
+            println!("deterministic: the same {} console lines as before", now.lines().count());
+            PASSED
+        }
+        Some((line, was, is)) => {
+            println!("not deterministic: line {line} was '{was}', is '{is}'");
+            MARKER_FAILURE
+        }
+    }
+}
+
+/// The first line that differs, as (number, before, now).
+pub(super) fn first_difference<'a>(a: &'a str, b: &'a str) -> Option<(usize, &'a str, &'a str)> {
+    let (mut a, mut b) = (a.lines(), b.lines());
+    for number in 1.. {
+        match (a.next(), b.next()) {
+            (None, None) => return None,
+            (x, y) if x == y => {}
+            (x, y) => return Some((number, x.unwrap_or("<end>"), y.unwrap_or("<end>"))),
+        }
+    }
+    None
+}
+
+/// Writes markers.json and junit.xml into the run's folder.
+pub(super) fn write(run: &Run<'_>) -> Result<(), String> {
+    let put = |name: &str, text: String| {
+        let path = run.captured.folder.join(name);
+        fs::write(&path, text).map_err(|why| format!("{}: {why}", path.display()))
+    };
+    put("markers.json", format!("{:#}\n", markers_json(run)))?;
+    put("junit.xml", junit(run))
+}
+
+pub(super) fn markers_json(run: &Run<'_>) -> Value {
+    let markers: Vec<Value> = run
+        .verdict
+        .required
+        .iter()
+        .map(|&index| {
+            json!({ "marker": run.text(index), "phase": run.phase(index), "line": run.seen(index) })
+        })
+        .collect();
+    let faults: Vec<String> = run.verdict.faults.iter().map(ToString::to_string).collect();
+    json!({
+        "exit_code": run.code(),
+        "ending": how(run.captured.ending),
+        "seconds": run.captured.elapsed.as_secs_f64(),
+        "markers": markers,
+        "faults": faults,
+    })
+}
+
+/// One test case per required marker, and one for the run as a whole.
+pub(super) fn junit(run: &Run<'_>) -> String {
+    let missing = |index: &&usize| run.seen(**index).is_none();
+    let failures =
+        run.verdict.required.iter().filter(missing).count() + usize::from(run.code() != PASSED);
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<testsuite name=\"qemu\" tests=\"{}\" failures=\"{failures}\" time=\"{:.3}\">",
+        run.verdict.required.len() + 1,
+        run.captured.elapsed.as_secs_f64()
+    );
+    for &index in &run.verdict.required {
+        let failure = run.seen(index).is_none().then(|| "missing".to_owned());
+        case(&mut out, run.phase(index), run.text(index), failure);
+    }
+    let faults = run.verdict.faults.iter().filter(|fault| !matches!(fault, Fault::Missing { .. }));
+    let faults: Vec<String> = faults.map(ToString::to_string).collect();
+    let whole = (run.code() != PASSED)
+        .then(|| format!("{}; {}", how(run.captured.ending), faults.join("; ")));
+    case(&mut out, run.failed_phase(), "the run as a whole", whole);
+    out.push_str("</testsuite>\n");
+    out
+}
+
+fn case(out: &mut String, phase: &str, name: &str, failure: Option<String>) {
+    let (phase, name) = (escaped(phase), escaped(name));
+    let _ = match failure {
+        None => writeln!(out, "  <testcase classname=\"{phase}\" name=\"{name}\"/>"),
+        Some(why) => writeln!(
+            out,
+            "  <testcase classname=\"{phase}\" name=\"{name}\"><failure message=\"{}\"/></testcase>",
+            escaped(&why)
+        ),
+    };
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() => out.push('?'),
+            c => out.push(c),
+        }
+        out
+    })
+}

@@ -1,0 +1,197 @@
+//! The harness around the judge: a shell stands in for QEMU.
+use std::process::Command;
+
+use super::folder::RunFolder;
+use super::process::{self, Limits, Watched};
+use super::report::{Run, first_difference, junit, markers_json};
+use super::*;
+use crate::judge::{Marker, Origin};
+
+/// A directory of its own for one test, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nx-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn shell(name: &str, script: &str, limit_ms: u64, stop: &str) -> (Watched, String) {
+    let scratch = Scratch::new(name);
+    let folder = RunFolder::create(&scratch.0).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    let mut stop_at = |line: &str| !stop.is_empty() && line.contains(stop);
+    let limits = Limits { timeout: Duration::from_millis(limit_ms), show: false };
+    let watched = process::watch(command, &folder, limits, &mut stop_at).unwrap();
+    let log = std::fs::read_to_string(folder.serial()).unwrap();
+    (watched, log)
+}
+
+#[test]
+fn test_exit_status_is_the_guests() {
+    let (watched, log) = shell("exit", "echo one; echo two; exit 7", 20_000, "");
+    assert_eq!((watched.ending, log.as_str()), (Ending::Exit(7), "one\ntwo\n"));
+    assert_eq!(watched.log, log);
+}
+
+#[test]
+fn test_signal_is_told_apart() {
+    assert_eq!(shell("signal", "kill -9 $$", 20_000, "").0.ending, Ending::Signal);
+}
+
+#[test]
+fn test_stop_cuts_the_log_at_the_line() {
+    let (watched, log) = shell("stop", "echo a; echo b; echo c; exec sleep 60", 20_000, "b");
+    assert_eq!((watched.ending, log.as_str()), (Ending::Stopped, "a\nb\n"));
+    assert!(watched.elapsed < Duration::from_secs(20), "the child was not waited for");
+}
+
+#[test]
+fn test_time_limit_ends_a_silent_and_a_chatty_child() {
+    for (name, script) in [("silent", "exec sleep 60"), ("chatty", "while :; do echo x; done")] {
+        assert_eq!(shell(name, script, 200, "").0.ending, Ending::TimedOut);
+    }
+}
+
+#[test]
+fn test_time_limit_ends_a_child_that_closed_its_console() {
+    assert_eq!(shell("closed", "exec >&-; sleep 3", 200, "").0.ending, Ending::TimedOut);
+}
+
+#[test]
+fn test_child_that_cannot_start_is_an_error() {
+    let scratch = Scratch::new("nostart");
+    let folder = RunFolder::create(&scratch.0).unwrap();
+    let command = Command::new("no-such-program-anywhere");
+    let limits = Limits { timeout: Duration::from_secs(1), show: false };
+    assert!(process::watch(command, &folder, limits, &mut |_| false).is_err());
+}
+
+#[test]
+fn test_run_folders_count_up_and_latest_follows() {
+    let scratch = Scratch::new("folders");
+    for number in ["1", "2", "3"] {
+        let folder = RunFolder::create(&scratch.0).unwrap();
+        assert!(folder.path().ends_with(number));
+        let latest = std::fs::read_link(scratch.0.join("build/runs/latest")).unwrap();
+        assert_eq!(latest, Path::new(number));
+    }
+}
+
+#[test]
+fn test_old_run_folders_go() {
+    let scratch = Scratch::new("old");
+    for number in [1, 2, 60] {
+        std::fs::create_dir_all(scratch.0.join(format!("build/runs/{number}"))).unwrap();
+    }
+    let keep = scratch.0.join("build/runs/mine");
+    std::fs::create_dir_all(&keep).unwrap();
+    RunFolder::create(&scratch.0).unwrap();
+    let left = |n: &str| scratch.0.join("build/runs").join(n).exists();
+    assert!(!left("1") && !left("2") && left("60") && left("61") && keep.exists());
+}
+
+#[test]
+fn test_command_line_is_deterministic_and_complete() {
+    let boot = Boot {
+        root: PathBuf::from("r"),
+        image: PathBuf::from("i m g"),
+        smp: 2,
+        timeout: Duration::from_secs(1),
+    };
+    let scratch = Scratch::new("command");
+    let folder = RunFolder::create(&scratch.0).unwrap();
+    folder.write_command(&process::command(&boot)).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("command.sh")).unwrap();
+    assert_eq!(
+        text,
+        "qemu-system-riscv64 -machine virt -cpu rv64 -m 128M -bios default -smp 2 \
+         -kernel 'i m g' -nographic -icount shift=0,sleep=off\n"
+    );
+}
+
+#[test]
+fn test_durations() {
+    assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+    assert_eq!(parse_duration("190s"), Ok(Duration::from_secs(190)));
+    assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+    for bad in ["", "s", "0", "-1", "1h", "90 s", "99999999999999999999m", "18446744073709551615m"]
+    {
+        assert!(parse_duration(bad).is_err(), "{bad}");
+    }
+}
+
+const SYSTEM: &str = "[service.policyd]\nid = 2\n[service.selftest-client]\nid = 20\n";
+const MARKERS: &str = "\
+[[marker]]\ntext = \"policyd: ready\"\nemitter = \"policyd\"\nphase = \"bring-up\"\ntimes = 2\n\
+[[marker]]\ntext = \"K\"\nemitter = \"kernel\"\nphase = \"kernel\"\nvariant = \"hart\"\n\
+[[marker]]\ntext = \"E\"\nemitter = \"selftest-client\"\nphase = \"end\"\n";
+
+#[test]
+fn test_ladder_resolves_emitters_and_variants() {
+    let plain = ladder::parse(MARKERS, SYSTEM, None).unwrap();
+    assert_eq!(plain.phases, ["bring-up", "kernel", "end"]);
+    let origins: Vec<Origin> = plain.markers.iter().map(|m| m.origin).collect();
+    assert_eq!(origins, [Origin::Service(2), Origin::Service(20)]);
+    assert_eq!(plain.markers.first().unwrap().times, 2);
+    assert_eq!(plain.elsewhere, ["K"]);
+    let hart = ladder::parse(MARKERS, SYSTEM, Some("hart")).unwrap();
+    assert_eq!((hart.markers.len(), hart.elsewhere.len()), (3, 0));
+    assert_eq!(hart.markers.get(1).unwrap().origin, Origin::Kernel);
+}
+
+#[test]
+fn test_reject_unknown_emitter_and_variant() {
+    let stranger = MARKERS.replace("selftest-client", "strangerd");
+    assert!(ladder::parse(&stranger, SYSTEM, None).unwrap_err().contains("strangerd"));
+    assert!(ladder::parse(MARKERS, SYSTEM, Some("heart")).unwrap_err().contains("heart"));
+}
+
+#[test]
+fn test_first_difference_names_the_line() {
+    assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+    assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));
+    assert_eq!(first_difference("a\n", "a\nc\n"), Some((2, "<end>", "c")));
+}
+
+#[test]
+fn test_reports_say_the_same_as_the_verdict() {
+    let ladder = Ladder {
+        phases: vec!["p".to_owned()],
+        markers: ["A <ok> & \"b\"", "B"]
+            .map(|text| Marker {
+                text: text.to_owned(),
+                origin: Origin::Kernel,
+                phase: 0,
+                times: 1,
+            })
+            .to_vec(),
+        elsewhere: vec![],
+    };
+    let log = "[kernel] A <ok> & \"b\"\n".to_owned();
+    let captured = Captured {
+        ending: Ending::Exit(0),
+        folder: PathBuf::new(),
+        elapsed: Duration::from_secs(1),
+        log,
+    };
+    let verdict = crate::judge::judge(&captured.log, &ladder, Scope::All);
+    let run = Run { captured: &captured, ladder: &ladder, verdict: &verdict, scope: &Scope::All };
+    let json = markers_json(&run);
+    assert_eq!(json.pointer("/exit_code"), Some(&1.into()));
+    assert_eq!(json.pointer("/markers/0/line"), Some(&1.into()));
+    assert_eq!(json.pointer("/markers/1/line"), Some(&serde_json::Value::Null));
+    let xml = junit(&run);
+    assert!(xml.contains("tests=\"3\" failures=\"2\""), "{xml}");
+    assert!(xml.contains("name=\"A &lt;ok&gt; &amp; &quot;b&quot;\"/>"), "{xml}");
+    assert!(xml.contains("name=\"B\"><failure message=\"missing\"/>"), "{xml}");
+}
