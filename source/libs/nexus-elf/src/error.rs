@@ -17,7 +17,7 @@ pub enum ElfError {
     TooManySegments,
     /// No loadable segment.
     NoSegments,
-    /// A segment's address or file offset is not page aligned, or it is empty.
+    /// A segment's address or file offset is not page aligned.
     Alignment,
     /// A segment's bytes lie outside the file, or the file holds more than its memory.
     FileRange,

@@ -113,6 +113,8 @@ pub fn plan(image: &[u8]) -> Result<LoadPlan, ElfError> {
         LoadPlan { entry: file.ehdr.e_entry, segments: [Segment::UNUSED; MAX_SEGMENTS], count: 0 };
     for header in headers.iter() {
         match header.p_type {
+            // Linkers keep a declared segment that nothing went into; it means nothing.
+            abi::PT_LOAD if header.p_memsz == 0 && header.p_filesz == 0 => {}
             abi::PT_LOAD => plan.push(segment(&header, image.len())?)?,
             abi::PT_INTERP | abi::PT_DYNAMIC | abi::PT_TLS => return Err(ElfError::NotStatic),
             abi::PT_GNU_STACK if header.p_flags & abi::PF_X != 0 => {
@@ -152,7 +154,7 @@ fn open(image: &[u8]) -> Result<ElfBytes<'_, LittleEndian>, ElfError> {
 /// One loadable program header, against the file length and the address space.
 fn segment(header: &ProgramHeader, image_len: usize) -> Result<Segment, ElfError> {
     let ProgramHeader { p_vaddr: va, p_offset, p_filesz, p_memsz, .. } = *header;
-    if !va.is_multiple_of(PAGE) || !p_offset.is_multiple_of(PAGE) || p_memsz == 0 {
+    if !va.is_multiple_of(PAGE) || !p_offset.is_multiple_of(PAGE) {
         return Err(ElfError::Alignment);
     }
     let file_end = p_offset.checked_add(p_filesz).ok_or(ElfError::FileRange)?;
