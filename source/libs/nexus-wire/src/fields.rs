@@ -1,0 +1,108 @@
+//! Bounded byte fields.
+
+use core::fmt;
+
+use crate::{Field, Flaw, Out, Zero};
+
+/// Non-empty UTF-8 of at most `N` bytes (`N` below 256), after a one-byte length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a, const N: usize>(&'a [u8]);
+
+impl<'a, const N: usize> Text<'a, N> {
+    /// `None` if empty, longer than `N` bytes or not UTF-8.
+    #[inline]
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        let bounded = !bytes.is_empty() && bytes.len() <= N;
+        // Names are ASCII in practice, and that test is a few instructions.
+        let utf8 = bounded && (bytes.is_ascii() || core::str::from_utf8(bytes).is_ok());
+        if utf8 { Some(Text(bytes)) } else { None }
+    }
+
+    /// `None` if empty or longer than `N` bytes.
+    #[inline]
+    #[must_use]
+    pub const fn new(text: &'a str) -> Option<Self> {
+        if text.is_empty() || text.len() > N { None } else { Some(Text(text.as_bytes())) }
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &'a str {
+        core::str::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<'a, const N: usize> Field<'a> for Text<'a, N> {
+    const KIND: &'static str = "text (u8 length, UTF-8, not empty)";
+    const MIN: usize = 2;
+    const MAX: usize = {
+        assert!(N < 256);
+        N.saturating_add(1)
+    };
+    #[inline]
+    fn take(input: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
+        let (len, rest) = input.split_first().ok_or(Flaw::Malformed)?;
+        let (bytes, rest) = rest.split_at_checked(*len as usize).ok_or(Flaw::Malformed)?;
+        Ok((Text::from_bytes(bytes).ok_or(Flaw::Malformed)?, rest))
+    }
+    #[inline]
+    fn put(&self, out: &mut Out<'_>) {
+        out.array([self.0.len() as u8]);
+        out.bytes(self.0);
+    }
+}
+
+/// At most `N` bytes of anything, after a two-byte length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes<'a, const N: usize>(&'a [u8]);
+
+impl<'a, const N: usize> Bytes<'a, N> {
+    /// `None` if longer than `N` bytes.
+    #[inline]
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.len() > N { None } else { Some(Bytes(bytes)) }
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<'a, const N: usize> Field<'a> for Bytes<'a, N> {
+    const KIND: &'static str = "bytes (u16 length)";
+    const MIN: usize = 2;
+    const MAX: usize = N.saturating_add(2);
+    #[inline]
+    fn take(input: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
+        let (len, rest) = <u16 as Field>::take(input)?;
+        let (bytes, rest) = rest.split_at_checked(len as usize).ok_or(Flaw::Malformed)?;
+        Ok((Bytes::new(bytes).ok_or(Flaw::TooLarge)?, rest))
+    }
+    #[inline]
+    fn put(&self, out: &mut Out<'_>) {
+        out.array((self.0.len() as u16).to_le_bytes());
+        out.bytes(self.0);
+    }
+}
+
+impl<const N: usize> Zero for Bytes<'_, N> {
+    const ZERO: Self = Bytes(&[]);
+}

@@ -1,0 +1,31 @@
+//! Operating services: `SV`, answered by the supervisor to holders of `service.restart`.
+
+use crate::Status;
+
+codes! {
+    /// What a service is doing.
+    State {
+        /// Not started since boot.
+        Idle = 0 "idle",
+        /// Running.
+        Running = 1 "running",
+        /// Ended; a restart is due.
+        Restarting = 2 "restarting",
+        /// Ended, and will not be restarted.
+        Stopped = 3 "stopped",
+    }
+}
+code_field!(State, zero Idle);
+
+protocol! {
+    /// Restarts services and tells how they are. Both operations need `service.restart`.
+    "supervise" magic b"SV" max 64 shortest 4;
+    nonce u32 in versions { 1: true };
+    reply bit 0x80 order StatusNonce status Status;
+    Op => Reply over 'a;
+
+    /// Answers, ends the service `after_ns` later and starts it again `down_ns` after that.
+    1 in [1] Restart { service: u64, after_ns: u64, down_ns: u64 } => ok {};
+    /// How a service is: its state, its incarnation and how often it was restarted.
+    2 in [1] Status { service: u64 } => ok { state: State, incarnation: u32, restarts: u32 };
+}
