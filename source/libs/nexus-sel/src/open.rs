@@ -1,6 +1,19 @@
 //! Checks a blob once, as hostile bytes. Everything the evaluator relies on is established
-//! here, in time linear in the blob.
+//! here, in time linear in the blob. The form is canonical: no gaps, no unused entries, one
+//! order, so what was checked is all there is.
+use crate::bounds::{
+    MAX_BLOB_WORDS, MAX_BURST, MAX_CAPABILITIES, MAX_CHAIN, MAX_CLASSES, MAX_FACTS, MAX_LIMITS,
+    MAX_NAME_BYTES, MAX_NAME_WORDS, MAX_PADDING_WORDS, MAX_RULES, MAX_SUBJECTS,
+};
+use crate::layout::{
+    AT_DIGEST, AT_FORMAT, AT_MAGIC, AT_RESERVED, AT_SECTIONS, AT_TOTAL, BLOCK, CELL_CHAIN,
+    CELL_DENY, CELL_VALUE, FORMAT, HEADER_WORDS, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
+    LINK_LIMITED, LINK_RESERVED, MAGIC, NameHeader, PARAMS_WORDS, SECTIONS, Section, TABLES,
+    digest_of, u32_at,
+};
+use crate::name::{is_name_byte, words_of};
 use crate::policy::Policy;
+use crate::table::{Seed, Shape};
 
 /// Why a blob was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,13 +50,369 @@ pub enum BlobError {
     Fact,
 }
 
+impl core::fmt::Display for BlobError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TooShort => "shorter than a policy header",
+            Self::Magic => "not a compiled policy",
+            Self::Format => "a format this reader does not know",
+            Self::Length => "the stated length is wrong",
+            Self::Reserved => "a reserved field or the padding is not zero",
+            Self::Digest => "the digest does not match the content",
+            Self::Section => "the sections do not tile the blob",
+            Self::Table => "a table's parameters are out of range",
+            Self::Name => "a name is malformed or misplaced",
+            Self::Subject => "a subject entry is inconsistent",
+            Self::Row => "a row is inconsistent",
+            Self::Rule => "a rule entry is malformed",
+            Self::Limit => "a limit is out of range",
+            Self::Class => "a subject class is malformed",
+            Self::Fact => "a fact is malformed",
+        })
+    }
+}
+
+impl core::error::Error for BlobError {}
+
+type Check = Result<(), BlobError>;
+
+/// `Err(error)` unless `condition`.
+const fn must(condition: bool, error: BlobError) -> Check {
+    if condition { Ok(()) } else { Err(error) }
+}
+
 impl<'p> Policy<'p> {
     /// Checks `words` and returns the policy they hold. Up to a page of zero words may follow.
     ///
     /// # Errors
     /// The first fault found.
     pub fn open(words: &'p [u64]) -> Result<Self, BlobError> {
-        let _ = words;
-        Err(BlobError::TooShort)
+        let words = check_header(words)?;
+        let policy = lay_out(words)?;
+        policy.check_names()?;
+        policy.check_rows()?;
+        policy.check_cells()?;
+        policy.check_limits()?;
+        policy.check_classes()?;
+        policy.check_facts()?;
+        Ok(policy)
     }
+
+    /// Rows follow each other: one per subject in name order, then one per class.
+    fn row_count(&self) -> usize {
+        self.subjects.count.wrapping_add(self.classes.len())
+    }
+
+    /// Words per row.
+    pub(crate) fn stride(&self) -> usize {
+        self.caps.count.div_ceil(BLOCK)
+    }
+
+    /// Every name is well formed, in order, unique, and where its hash points. Each record
+    /// claims one slot and the counts agree, so no slot points anywhere else.
+    fn check_names(&self) -> Check {
+        let mut walk: NameWalk<'p> = NameWalk { at: 0, seen: [0; TABLES], last: None };
+        while let Some((header, rest)) = self.names.get(walk.at..).and_then(<[u64]>::split_first) {
+            let header = NameHeader(*header);
+            must(header.is_valid(), BlobError::Name)?;
+            let kind = header.kind().ok_or(BlobError::Name)?;
+            let words = rest.get(..words_of(header.len())).ok_or(BlobError::Name)?;
+            check_spelling(words, header.len())?;
+            walk.check_order(kind, words)?;
+            self.check_place(&walk, kind, header, words)?;
+            walk.step(kind, words);
+        }
+        must(
+            walk.seen == [self.caps.count, self.subjects.count, self.facts.len()],
+            BlobError::Name,
+        )?;
+        let names = occupied(self.cap_slots) == self.caps.count
+            && occupied(self.subject_slots) == self.subjects.count;
+        must(names, BlobError::Name)?;
+        let subjects = self.id_slots.iter().filter(|slot| **slot != [0, 0]).count();
+        must(subjects == self.ids.count, BlobError::Subject)
+    }
+
+    fn check_place(
+        &self,
+        walk: &NameWalk<'_>,
+        kind: Kind,
+        header: NameHeader,
+        words: &[u64],
+    ) -> Check {
+        let number = walk.number(kind);
+        let pointer = u32::try_from(walk.at.wrapping_add(1)).map_err(|_| BlobError::Name)?;
+        let sits = |shape: &Shape<'_>, slots: &[u64]| {
+            let slot = shape.slot(shape.seed.hash_name(words, header.len()));
+            must(u32_at(slots, slot) == Some(pointer), BlobError::Name)
+        };
+        match kind {
+            Kind::Capability => {
+                must(header.index() == number, BlobError::Name)?;
+                sits(&self.caps, self.cap_slots)
+            }
+            Kind::Subject => {
+                sits(&self.subjects, self.subject_slots)?;
+                self.check_subject(header.index(), number, pointer)
+            }
+            Kind::Fact => {
+                must(header.index() == number, BlobError::Name)?;
+                let fact = self.facts.get(number).ok_or(BlobError::Fact)?;
+                must(fact[1] == walk.at as u64, BlobError::Fact)
+            }
+        }
+    }
+
+    /// The id slot of the `number`th subject: right hash, its own row, its own name.
+    fn check_subject(&self, slot: usize, number: usize, pointer: u32) -> Check {
+        let [id, meta] = *self.id_slots.get(slot).ok_or(BlobError::Subject)?;
+        let row = number.wrapping_mul(self.stride()) as u64;
+        let right = id != 0
+            && meta == row | u64::from(pointer) << 32
+            && self.ids.slot(self.ids.seed.hash_id(id)) == slot;
+        must(right, BlobError::Subject)
+    }
+
+    /// Presence bits name existing capabilities; cells are numbered without gaps.
+    fn check_rows(&self) -> Check {
+        let stride = self.stride();
+        must(self.rows.len() == self.row_count().wrapping_mul(stride), BlobError::Row)?;
+        let mut cells = 0_u64;
+        // A policy without capabilities has no row words and nothing to check.
+        for row in self.rows.chunks(stride.max(1)) {
+            for (block, word) in row.iter().enumerate() {
+                let present = *word & u64::from(u32::MAX);
+                let known = self.caps.count.saturating_sub(block.wrapping_mul(BLOCK)).min(BLOCK);
+                let mask = (1_u64.wrapping_shl(known as u32)).wrapping_sub(1);
+                must(present & !mask == 0 && word >> 32 == cells, BlobError::Row)?;
+                cells = cells.wrapping_add(u64::from(present.count_ones()));
+            }
+        }
+        let words = cells.div_ceil(2);
+        must(words == self.cells.len() as u64, BlobError::Row)?;
+        let odd = cells & 1 == 1;
+        must(!odd || self.cells.last().is_some_and(|word| word >> 32 == 0), BlobError::Row)
+    }
+
+    fn cell_count(&self) -> usize {
+        let last = self.rows.last().copied().unwrap_or(0);
+        ((last >> 32) as usize).wrapping_add((last as u32).count_ones() as usize)
+    }
+
+    /// Cells name rules that exist; conditional ones own their chain, in order.
+    fn check_cells(&self) -> Check {
+        let mut links = 0_usize;
+        for at in 0..self.cell_count() {
+            let cell = u32_at(self.cells, at).ok_or(BlobError::Rule)?;
+            let value = cell & CELL_VALUE;
+            if cell & CELL_CHAIN != 0 {
+                must(cell & CELL_DENY == 0 && value as usize == links, BlobError::Rule)?;
+                links = links.wrapping_add(self.check_chain(links)?);
+            } else {
+                self.check_rule(value)?;
+            }
+        }
+        must(links == self.chains.len(), BlobError::Rule)
+    }
+
+    fn check_rule(&self, rule: u32) -> Check {
+        must((1..=self.rules).contains(&rule), BlobError::Rule)
+    }
+
+    /// One chain: denials, then grants, the last marked. Returns its length.
+    fn check_chain(&self, start: usize) -> Result<usize, BlobError> {
+        let mut granting = false;
+        for (index, link) in self.chains.iter().skip(start).take(MAX_CHAIN).enumerate() {
+            let deny = link[0] & LINK_DENY != 0;
+            must(link[0] & LINK_RESERVED == 0 && !(deny && granting), BlobError::Rule)?;
+            granting = !deny;
+            self.check_rule(link[0] as u32)?;
+            let facts = 1_u64
+                .checked_shl(self.facts.len() as u32)
+                .map_or(u64::MAX, |bit| bit.wrapping_sub(1));
+            let sane = (link[1] | link[2]) & !facts == 0 && link[1] & link[2] == 0 && link[3] != 0;
+            must(sane, BlobError::Rule)?;
+            let limit = (link[0] >> LINK_LIMIT_SHIFT) as usize;
+            if link[0] & LINK_LIMITED != 0 {
+                must(!deny && limit < self.limits.len(), BlobError::Rule)?;
+            } else {
+                must(limit == 0, BlobError::Rule)?;
+            }
+            if link[0] & LINK_LAST != 0 {
+                return Ok(index.wrapping_add(1));
+            }
+        }
+        Err(BlobError::Rule)
+    }
+
+    fn check_limits(&self) -> Check {
+        let sane = self.limits.iter().all(|[burst, refill_ns]| {
+            (1..=u64::from(MAX_BURST)).contains(burst) && *refill_ns != 0
+        });
+        must(sane, BlobError::Limit)
+    }
+
+    /// Classes are ordered, disjoint id ranges with the rows after the subjects'.
+    fn check_classes(&self) -> Check {
+        let mut free = 1_u64;
+        for (number, [first, last, row]) in self.classes.iter().enumerate() {
+            let own = self.subjects.count.wrapping_add(number).wrapping_mul(self.stride()) as u64;
+            must(*first >= free && first <= last && *row == own, BlobError::Class)?;
+            free = last.checked_add(1).ok_or(BlobError::Class)?;
+        }
+        Ok(())
+    }
+
+    /// Every fact has an owner; its name was matched in `check_names`.
+    fn check_facts(&self) -> Check {
+        must(self.facts.iter().all(|[owner, _]| *owner != 0), BlobError::Fact)
+    }
+}
+
+/// Position in the names and what came before.
+struct NameWalk<'w> {
+    at: usize,
+    seen: [usize; TABLES],
+    last: Option<(Kind, &'w [u64])>,
+}
+
+impl<'w> NameWalk<'w> {
+    fn number(&self, kind: Kind) -> usize {
+        self.seen.get((kind as usize).wrapping_sub(1)).copied().unwrap_or(0)
+    }
+
+    /// Kinds in order, names within a kind strictly ascending.
+    fn check_order(&self, kind: Kind, words: &[u64]) -> Check {
+        let Some((last, before)) = self.last else { return Ok(()) };
+        let ascending = sort_key(before).lt(sort_key(words));
+        must(last < kind || (last == kind && ascending), BlobError::Name)
+    }
+
+    fn step(&mut self, kind: Kind, words: &'w [u64]) {
+        if let Some(seen) = self.seen.get_mut((kind as usize).wrapping_sub(1)) {
+            *seen = seen.wrapping_add(1);
+        }
+        self.last = Some((kind, words));
+        self.at = self.at.wrapping_add(words.len()).wrapping_add(1);
+    }
+}
+
+/// Packed names in text order: bytes from the front, padding below every character.
+fn sort_key(words: &[u64]) -> impl Iterator<Item = u64> + '_ {
+    words.iter().map(|word| word.swap_bytes())
+}
+
+fn check_spelling(words: &[u64], len: usize) -> Check {
+    let mut bytes = [0; MAX_NAME_BYTES];
+    debug_assert!(words.len() <= MAX_NAME_WORDS);
+    let (chunks, _) = bytes.as_chunks_mut::<8>();
+    for (chunk, word) in chunks.iter_mut().zip(words) {
+        *chunk = word.to_le_bytes();
+    }
+    let (name, padding) = bytes.split_at_checked(len).ok_or(BlobError::Name)?;
+    let clean = name.iter().all(|b| is_name_byte(*b)) && padding.iter().all(|b| *b == 0);
+    must(clean, BlobError::Name)
+}
+
+/// Occupied slots of a name table.
+fn occupied(slots: &[u64]) -> usize {
+    slots.iter().map(|w| usize::from(*w as u32 != 0).wrapping_add(usize::from(w >> 32 != 0))).sum()
+}
+
+/// Length, magic, format, reserved fields, padding, digest. Returns the blob without padding.
+fn check_header(words: &[u64]) -> Result<&[u64], BlobError> {
+    let word = |at: usize| words.get(at).copied().ok_or(BlobError::TooShort);
+    must(words.len() >= HEADER_WORDS, BlobError::TooShort)?;
+    must(word(AT_MAGIC)? == MAGIC, BlobError::Magic)?;
+    must(word(AT_FORMAT)? == FORMAT, BlobError::Format)?;
+    let total = usize::try_from(word(AT_TOTAL)?).map_err(|_| BlobError::Length)?;
+    must((HEADER_WORDS..=MAX_BLOB_WORDS).contains(&total), BlobError::Length)?;
+    let (blob, padding) = words.split_at_checked(total).ok_or(BlobError::Length)?;
+    must(padding.len() <= MAX_PADDING_WORDS, BlobError::Length)?;
+    let zero = word(AT_RESERVED)? == 0 && padding.iter().all(|word| *word == 0);
+    must(zero, BlobError::Reserved)?;
+    must(digest_of(blob) == crate::policy::bytes_at(blob, AT_DIGEST), BlobError::Digest)?;
+    Ok(blob)
+}
+
+/// Splits the blob into its sections, which must tile it exactly.
+fn split(words: &[u64]) -> Result<[&[u64]; SECTIONS], BlobError> {
+    let mut parts: [&[u64]; SECTIONS] = [&[]; SECTIONS];
+    let table = words.get(AT_SECTIONS..HEADER_WORDS).ok_or(BlobError::Section)?;
+    let mut rest = words.get(HEADER_WORDS..).ok_or(BlobError::Section)?;
+    for (part, entry) in parts.iter_mut().zip(table) {
+        let offset = words.len().wrapping_sub(rest.len()) as u64;
+        must(entry & u64::from(u32::MAX) == offset, BlobError::Section)?;
+        let len = usize::try_from(entry >> 32).map_err(|_| BlobError::Section)?;
+        (*part, rest) = rest.split_at_checked(len).ok_or(BlobError::Section)?;
+    }
+    must(rest.is_empty(), BlobError::Section)?;
+    Ok(parts)
+}
+
+/// Section sizes and table shapes; afterwards every index the evaluator computes from a
+/// hash is in range.
+fn lay_out(words: &[u64]) -> Result<Policy<'_>, BlobError> {
+    let parts = split(words)?;
+    let part = |section: Section| parts.get(section as usize).copied().unwrap_or(&[]);
+    let params: &[u64; PARAMS_WORDS] =
+        part(Section::Params).try_into().map_err(|_| BlobError::Section)?;
+    let counts = params[9];
+    let rules = counts as u32;
+    must(counts >> 32 == 0 && rules as usize <= MAX_RULES, BlobError::Table)?;
+    let table = |at: usize, disp: Section, slots: usize, bound: usize| {
+        shape(params.get(at..).unwrap_or(&[]), part(disp), slots, bound)
+    };
+    let id_slots = records(part(Section::IdSlots))?;
+    let (subject_slots, cap_slots) = (part(Section::SubjectSlots), part(Section::CapSlots));
+    let halves = |slots: &[u64]| slots.len().wrapping_mul(2);
+    let policy = Policy {
+        words,
+        ids: table(0, Section::IdDisp, id_slots.len(), MAX_SUBJECTS)?,
+        id_slots,
+        subjects: table(3, Section::SubjectDisp, halves(subject_slots), MAX_SUBJECTS)?,
+        subject_slots,
+        caps: table(6, Section::CapDisp, halves(cap_slots), MAX_CAPABILITIES)?,
+        cap_slots,
+        names: part(Section::Names),
+        rows: part(Section::Rows),
+        cells: part(Section::Cells),
+        chains: records(part(Section::Chains))?,
+        limits: records(part(Section::Limits))?,
+        classes: records(part(Section::Classes))?,
+        facts: records(part(Section::Facts))?,
+        rules,
+        tag: words.get(AT_DIGEST).copied().unwrap_or(0) as u32,
+    };
+    must(policy.ids.count == policy.subjects.count, BlobError::Table)?;
+    must(policy.limits.len() <= MAX_LIMITS, BlobError::Limit)?;
+    must(policy.classes.len() <= MAX_CLASSES, BlobError::Class)?;
+    must(policy.facts.len() <= MAX_FACTS, BlobError::Fact)?;
+    Ok(policy)
+}
+
+/// A section as records of `N` words.
+fn records<const N: usize>(words: &[u64]) -> Result<&[[u64; N]], BlobError> {
+    let (records, rest) = words.as_chunks::<N>();
+    must(rest.is_empty(), BlobError::Section)?;
+    Ok(records)
+}
+
+/// Reads `[a, b, log2 buckets | log2 slots << 8 | keys << 32]`.
+fn shape<'p>(
+    params: &[u64],
+    disp: &'p [u64],
+    slots: usize,
+    bound: usize,
+) -> Result<Shape<'p>, BlobError> {
+    let [a, b, sizes, ..] = *params else { return Err(BlobError::Table) };
+    let (bucket_bits, slot_bits) = (sizes as u8, (sizes >> 8) as u8);
+    let count = (sizes >> 32) as usize;
+    must(sizes & 0xffff_0000 == 0 && b & 1 == 1, BlobError::Table)?;
+    must((2..=16).contains(&bucket_bits) && (1..=16).contains(&slot_bits), BlobError::Table)?;
+    let (buckets, wanted) = (1_usize << (bucket_bits & 31), 1_usize << (slot_bits & 31));
+    must(slots == wanted && disp.len() == buckets >> 2, BlobError::Table)?;
+    must(count <= bound && count <= slots, BlobError::Table)?;
+    let (bucket_mask, slot_mask) = (buckets.wrapping_sub(1), slots.wrapping_sub(1));
+    Ok(Shape { seed: Seed { a, b }, bucket_mask, slot_mask, count, disp })
 }

@@ -384,7 +384,7 @@ const fn audit_of(header: NameHeader) -> AuditMode {
     if header.audit_required() { AuditMode::Required } else { AuditMode::Normal }
 }
 
-fn bytes_at<const N: usize>(words: &[u64], at: usize) -> [u8; N] {
+pub(crate) fn bytes_at<const N: usize>(words: &[u64], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
     let (chunks, _) = bytes.as_chunks_mut::<8>();
     for (chunk, word) in chunks.iter_mut().zip(words.get(at..).unwrap_or(&[])) {

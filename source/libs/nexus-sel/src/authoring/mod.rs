@@ -1,5 +1,12 @@
 //! From `recipes/policy/*.toml` to the blob (host only).
+mod emit;
+mod model;
+mod reopen;
+
 use std::path::Path;
+
+pub use emit::{EmitError, emit, from_bytes, reemit, to_bytes};
+pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
 
 /// Names the policy may mention, taken from the boot manifest by the caller.
 #[derive(Clone, Debug, Default)]

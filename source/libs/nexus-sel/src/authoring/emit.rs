@@ -1,0 +1,366 @@
+//! Writes the blob: same model, same bytes.
+use crate::authoring::model::{Cell, Link, Model};
+use crate::bounds::{
+    MAX_BLOB_WORDS, MAX_CAPABILITIES, MAX_CHAIN, MAX_CLASSES, MAX_FACTS, MAX_LIMITS, MAX_RULES,
+    MAX_SUBJECTS,
+};
+use crate::decision::{AuditMode, Effect};
+use crate::layout::{
+    AT_DIGEST, BLOCK, CELL_CHAIN, CELL_DENY, FOREVER, FORMAT, HEADER_WORDS, Kind, LINK_DENY,
+    LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, NameHeader, SECTIONS, Section, digest_of,
+};
+use crate::limits::LimitSpec;
+use crate::name::Packed;
+use crate::policy::Policy;
+use crate::table::{Seed, Shape, bucket_bits, slot_bits};
+
+/// Why a model cannot become a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmitError {
+    /// More of something than its bound.
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The constant in [`crate::bounds`].
+        bound: &'static str,
+        /// Its value.
+        limit: usize,
+        /// What the model has.
+        found: usize,
+    },
+    /// The model breaks a rule that `open` checks; a bug in the compiler.
+    Refused(crate::BlobError),
+    /// No seed separates the keys; a bug or 2^64 bad luck.
+    NoSeed,
+}
+
+impl core::fmt::Display for EmitError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TooMany { what, bound, limit, found } => {
+                write!(f, "{found} {what}, but {bound} is {limit}")
+            }
+            Self::Refused(error) => write!(f, "the compiled policy was refused: {error}"),
+            Self::NoSeed => f.write_str("no seed separates the names"),
+        }
+    }
+}
+
+/// The blob as words. It has passed [`Policy::open`].
+///
+/// # Errors
+/// A bound exceeded, or a malformed model.
+pub fn emit(model: &Model) -> Result<Vec<u64>, EmitError> {
+    check_bounds(model)?;
+    let ids: Vec<u64> = model.subjects.iter().map(|(_, id)| *id).collect();
+    let subjects = pack_all(model.subjects.iter().map(|(name, _)| name))?;
+    let caps = pack_all(model.capabilities.iter().map(|cap| &cap.name))?;
+    let facts = pack_all(model.facts.iter().map(|(name, _)| name))?;
+
+    let id_table = Table::build(&ids, |seed, id| seed.hash_id(*id))?;
+    let subject_table = Table::build(&subjects, hash)?;
+    let cap_table = Table::build(&caps, hash)?;
+
+    let mut names = Names::default();
+    for (index, (name, cap)) in caps.iter().zip(&model.capabilities).enumerate() {
+        let audit = cap.audit == AuditMode::Required;
+        names.push(name, Kind::Capability, (audit, cap.sensitivity as u8), index);
+    }
+    for (name, slot) in subjects.iter().zip(&id_table.slot_of) {
+        names.push(name, Kind::Subject, (false, 0), *slot);
+    }
+    for (index, name) in facts.iter().enumerate() {
+        names.push(name, Kind::Fact, (false, 0), index);
+    }
+    let (cap_at, rest) = names.at.split_at_checked(caps.len()).unwrap_or_default();
+    let (subject_at, fact_at) = rest.split_at_checked(subjects.len()).unwrap_or_default();
+
+    let stride = model.capabilities.len().div_ceil(BLOCK);
+    let (rows, cells, chains) = tables(model, stride);
+    let mut parts: [Vec<u64>; SECTIONS] = Default::default();
+    let mut put = |section: Section, words: Vec<u64>| {
+        if let Some(part) = parts.get_mut(section as usize) {
+            *part = words;
+        }
+    };
+    let mut params = Vec::new();
+    for table in [&id_table.params, &subject_table.params, &cap_table.params] {
+        params.extend(table);
+    }
+    params.push(u64::from(model.rules));
+    put(Section::Params, params);
+    put(Section::IdSlots, id_slots(&ids, &id_table, subject_at, stride));
+    put(Section::IdDisp, id_table.disp);
+    put(Section::SubjectSlots, subject_table.name_slots(subject_at));
+    put(Section::SubjectDisp, subject_table.disp);
+    put(Section::CapSlots, cap_table.name_slots(cap_at));
+    put(Section::CapDisp, cap_table.disp);
+    put(Section::Rows, rows);
+    put(Section::Cells, cells);
+    put(Section::Chains, chains);
+    put(Section::Limits, model.limits.iter().flat_map(limit_words).collect());
+    put(Section::Classes, class_words(model, stride));
+    let facts = model.facts.iter().zip(fact_at).flat_map(|((_, owner), at)| [*owner, *at as u64]);
+    put(Section::Facts, facts.collect());
+    put(Section::Names, names.words);
+    assemble(model.version, &parts)
+}
+
+/// Rebuilds a blob from an opened policy; byte-identical for every blob `emit` wrote.
+///
+/// # Errors
+/// As [`emit`].
+pub fn reemit(policy: &Policy<'_>) -> Result<Vec<u64>, EmitError> {
+    emit(&Model::from_policy(policy))
+}
+
+/// Words as the bytes of a blob file.
+#[must_use]
+pub fn to_bytes(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// The bytes of a blob file as words; `None` unless they are a multiple of eight.
+#[must_use]
+pub fn from_bytes(bytes: &[u8]) -> Option<Vec<u64>> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    rest.is_empty().then(|| words.iter().map(|word| u64::from_le_bytes(*word)).collect())
+}
+
+fn check_bounds(model: &Model) -> Result<(), EmitError> {
+    let bound = |what, bound, limit, found| {
+        if found > limit { Err(EmitError::TooMany { what, bound, limit, found }) } else { Ok(()) }
+    };
+    let chain = model.cells.values().map(|cell| cell.rules().count()).max().unwrap_or(0);
+    bound("subjects", "MAX_SUBJECTS", MAX_SUBJECTS, model.subjects.len())?;
+    bound("capabilities", "MAX_CAPABILITIES", MAX_CAPABILITIES, model.capabilities.len())?;
+    bound("rules", "MAX_RULES", MAX_RULES, model.rules as usize)?;
+    bound("facts", "MAX_FACTS", MAX_FACTS, model.facts.len())?;
+    bound("limits", "MAX_LIMITS", MAX_LIMITS, model.limits.len())?;
+    bound("subject classes", "MAX_CLASSES", MAX_CLASSES, model.classes.len())?;
+    bound("conditional rules in one pair", "MAX_CHAIN", MAX_CHAIN, chain)
+}
+
+fn pack_all<'a>(names: impl Iterator<Item = &'a String>) -> Result<Vec<Packed>, EmitError> {
+    let refused = EmitError::Refused(crate::BlobError::Name);
+    names.map(|name| Packed::new(name.as_bytes()).ok_or(refused)).collect()
+}
+
+fn hash(seed: Seed, name: &Packed) -> u64 {
+    seed.hash_name(name.used(), name.len)
+}
+
+fn low(value: usize) -> u64 {
+    value as u64 & u64::from(u32::MAX)
+}
+
+/// Name records and where each starts.
+#[derive(Default)]
+struct Names {
+    words: Vec<u64>,
+    at: Vec<usize>,
+}
+
+impl Names {
+    fn push(&mut self, name: &Packed, kind: Kind, (audit, level): (bool, u8), index: usize) {
+        self.at.push(self.words.len());
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.words.push(NameHeader::new(name.len, kind, audit, level, index).0);
+        self.words.extend(name.used());
+    }
+}
+
+fn id_slots(ids: &[u64], table: &Table, names: &[usize], stride: usize) -> Vec<u64> {
+    let mut slots = vec![0; table.slots.saturating_mul(2)];
+    let entries = ids.iter().zip(&table.slot_of).zip(names).enumerate();
+    for (row, ((id, slot), name)) in entries {
+        let meta = low(row.saturating_mul(stride)) | low(name.saturating_add(1)) << 32;
+        for (word, value) in slots.iter_mut().skip(slot.saturating_mul(2)).zip([*id, meta]) {
+            *word = value;
+        }
+    }
+    slots
+}
+
+fn limit_words(limit: &LimitSpec) -> [u64; 2] {
+    [u64::from(limit.burst), limit.refill_ns]
+}
+
+fn class_words(model: &Model, stride: usize) -> Vec<u64> {
+    let rows = model.subjects.len()..;
+    let classes = model.classes.iter().zip(rows);
+    classes
+        .flat_map(|((first, last), row)| [*first, *last, low(row.saturating_mul(stride))])
+        .collect()
+}
+
+/// Rows, cells and chains, in the canonical order `open` expects.
+fn tables(model: &Model, stride: usize) -> (Vec<u64>, Vec<u64>, Vec<u64>) {
+    let (mut rows, mut cells, mut chains) = (Vec::new(), Vec::new(), Vec::new());
+    let row_count = model.subjects.len().saturating_add(model.classes.len());
+    let mut rest = model.cells.iter().peekable();
+    for row in 0..row_count {
+        for block in 0..stride {
+            let first = low(cells.len());
+            let mut present = 0_u64;
+            let here = |at: &(u32, u32)| at.0 as usize == row && at.1 as usize / BLOCK == block;
+            while let Some((at, cell)) = rest.next_if(|(at, _)| here(at)) {
+                present |= 1_u64.wrapping_shl(at.1 & 31);
+                cells.push(cell_word(cell, &mut chains));
+            }
+            rows.push(present | first << 32);
+        }
+    }
+    (rows, pack32(&cells), chains)
+}
+
+fn cell_word(cell: &Cell, chains: &mut Vec<u64>) -> u32 {
+    match cell {
+        Cell::Rule(Effect::Allow, rule) => *rule,
+        Cell::Rule(Effect::Deny, rule) => CELL_DENY | rule,
+        Cell::Chain(links) => {
+            let start = u32::try_from(chains.len() / 4).unwrap_or(u32::MAX);
+            let last = links.len().saturating_sub(1);
+            for (index, link) in links.iter().enumerate() {
+                chains.extend(link_words(link, index == last));
+            }
+            CELL_CHAIN | start
+        }
+    }
+}
+
+fn link_words(link: &Link, last: bool) -> [u64; 4] {
+    let mut head = u64::from(link.rule);
+    if link.effect == Effect::Deny {
+        head |= LINK_DENY;
+    }
+    if last {
+        head |= LINK_LAST;
+    }
+    if let Some(limit) = link.limit {
+        head |= LINK_LIMITED | u64::from(limit) << LINK_LIMIT_SHIFT;
+    }
+    [head, link.all, link.none, link.until.unwrap_or(FOREVER)]
+}
+
+fn pack32(values: &[u32]) -> Vec<u64> {
+    let word = |pair: &[u32]| pair.iter().rev().fold(0, |word, v| word << 32 | u64::from(*v));
+    values.chunks(2).map(word).collect()
+}
+
+fn assemble(version: u64, parts: &[Vec<u64>; SECTIONS]) -> Result<Vec<u64>, EmitError> {
+    let body: usize = parts.iter().map(Vec::len).sum();
+    let total = HEADER_WORDS.saturating_add(body);
+    if total > MAX_BLOB_WORDS {
+        let (what, bound) = ("words of compiled policy", "MAX_BLOB_WORDS");
+        return Err(EmitError::TooMany { what, bound, limit: MAX_BLOB_WORDS, found: total });
+    }
+    let mut words = vec![MAGIC, FORMAT, total as u64, version];
+    words.resize(crate::layout::AT_SECTIONS, 0);
+    let mut offset = HEADER_WORDS;
+    for part in parts {
+        words.push(low(offset) | low(part.len()) << 32);
+        offset = offset.saturating_add(part.len());
+    }
+    parts.iter().for_each(|part| words.extend(part));
+    seal(&mut words);
+    Policy::open(&words).map_err(EmitError::Refused)?;
+    Ok(words)
+}
+
+/// Writes the digest of `words` into them.
+pub(crate) fn seal(words: &mut [u64]) {
+    let digest = digest_of(words);
+    let (chunks, _) = digest.as_chunks::<8>();
+    for (word, chunk) in words.iter_mut().skip(AT_DIGEST).zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+}
+
+/// A built table: parameters, displacements, and the slot of every key.
+struct Table {
+    params: [u64; 3],
+    disp: Vec<u64>,
+    slots: usize,
+    slot_of: Vec<usize>,
+}
+
+impl Table {
+    /// At most three quarters full, about four keys per bucket; a few seeds suffice.
+    fn build<K>(keys: &[K], hash: impl Fn(Seed, &K) -> u64) -> Result<Self, EmitError> {
+        let slots = keys.len().saturating_mul(4).div_ceil(3).max(2).next_power_of_two();
+        let buckets = (slots / 4).max(4);
+        let mut random = 0_u64;
+        for _ in 0..1_000 {
+            let seed = Seed { a: split_mix(&mut random), b: split_mix(&mut random) | 1 };
+            let hashes: Vec<u64> = keys.iter().map(|key| hash(seed, key)).collect();
+            if let Some(disp) = displace(&hashes, buckets, slots) {
+                return Ok(Self::finish(seed, &hashes, &disp, slots));
+            }
+        }
+        Err(EmitError::NoSeed)
+    }
+
+    fn finish(seed: Seed, hashes: &[u64], disp: &[u16], slots: usize) -> Self {
+        let word = |four: &[u16]| four.iter().rev().fold(0, |word, v| word << 16 | u64::from(*v));
+        let packed: Vec<u64> = disp.chunks(4).map(word).collect();
+        let shape = Shape {
+            seed,
+            bucket_mask: disp.len().saturating_sub(1),
+            slot_mask: slots.saturating_sub(1),
+            count: hashes.len(),
+            disp: &packed,
+        };
+        let slot_of = hashes.iter().map(|hash| shape.slot(*hash)).collect();
+        let bits = |size: usize| u64::from(size.trailing_zeros());
+        let sizes = bits(disp.len()) | bits(slots) << 8 | low(hashes.len()) << 32;
+        Self { params: [seed.a, seed.b, sizes], disp: packed, slots, slot_of }
+    }
+
+    /// Slots of a name table: offset + 1, two per word.
+    fn name_slots(&self, names: &[usize]) -> Vec<u64> {
+        let mut slots = vec![0_u32; self.slots];
+        for (slot, at) in self.slot_of.iter().zip(names) {
+            if let Some(entry) = slots.get_mut(*slot) {
+                *entry = u32::try_from(at.saturating_add(1)).unwrap_or(0);
+            }
+        }
+        pack32(&slots)
+    }
+}
+
+/// A displacement per bucket that puts every key in a slot of its own: largest bucket
+/// first, smallest displacement that fits.
+fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u16>> {
+    let (bucket_mask, slot_mask) = (buckets.checked_sub(1)?, slots.checked_sub(1)?);
+    let mut members: Vec<(usize, Vec<usize>)> = (0..buckets).map(|b| (b, Vec::new())).collect();
+    for hash in hashes {
+        members.get_mut(bucket_bits(*hash) & bucket_mask)?.1.push(slot_bits(*hash) & slot_mask);
+    }
+    members.sort_by_key(|(bucket, keys)| (core::cmp::Reverse(keys.len()), *bucket));
+    let mut taken = vec![false; slots];
+    let mut disp = vec![0_u16; buckets];
+    for (bucket, mut keys) in members {
+        keys.sort_unstable();
+        if keys.windows(2).any(|pair| pair.first() == pair.last()) {
+            return None;
+        }
+        let free = |d: &usize| {
+            keys.iter().all(|key| taken.get((key ^ d) & slot_mask).is_some_and(|taken| !taken))
+        };
+        let found = (0..slots).find(free)?;
+        for key in &keys {
+            *taken.get_mut((key ^ found) & slot_mask)? = true;
+        }
+        *disp.get_mut(bucket)? = u16::try_from(found).ok()?;
+    }
+    Some(disp)
+}
+
+/// SplitMix64: seeds need to differ, not to be secret; every key is compared in full.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
