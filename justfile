@@ -1,0 +1,63 @@
+# Every recipe calls a tool; nothing happens here that a tool's --help does not explain.
+
+os_target := "riscv64imac-unknown-none-elf"
+# Crates that only ever run on the host; all others are linted for the image too.
+host_only := "--exclude nx --exclude nexus-sim --exclude nexus-build --exclude e2e_policy --exclude repo_rules"
+
+# List the recipes
+default:
+    @just --list
+
+# Build and boot the test image, judge it; again, and from another hart
+test-os:
+    cargo nx image --kind test
+    ./scripts/qemu-test.sh
+    ./scripts/qemu-again.sh
+
+# Boot the start image on this terminal (leave with Ctrl-A X)
+start:
+    cargo nx image --kind start
+    cargo nx qemu --image start --interactive
+
+# All host tests
+test: test-host test-os-lite test-scripts
+
+# Unit, contract and cross-crate tests
+test-host:
+    cargo test --workspace --quiet
+
+# The daemons as they are built for the image, tested on the host
+test-os-lite:
+    RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p policyd --no-default-features --features os-lite
+    RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p logd --no-default-features --features os-lite
+
+# The scripts, with stand-ins for the commands they call
+test-scripts:
+    ./scripts/tests/all.sh
+
+# Boot the bench image and hold its instruction counts against tests/bench/budget.toml
+bench-os:
+    cargo nx image --kind bench
+    cargo nx bench --image bench
+
+# Write the measured counts as the new blessed ones; the diff is the review
+bench-os-bless:
+    cargo nx image --kind bench
+    cargo nx bench --image bench --bless
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# Lints, for the host and for the image
+lint:
+    cargo clippy --workspace --all-targets --quiet -- -D warnings
+    cargo clippy --workspace {{host_only}} --target {{os_target}} --quiet -- -D warnings
+
+# Rewrite what is derived from recipes/
+gen:
+    cargo nx gen
+
+# Everything CI runs
+check:
+    ./.ci/run
