@@ -157,6 +157,8 @@ pub enum GrantKind {
         /// Index in [`BootManifest::services`].
         service: u8,
     },
+    /// The whole boot image, sealed: the supervisor's alone, never in a compact manifest.
+    BootImage,
     /// The kernel event ring, AUDIT; init binds it to bit 63 of the service's notification.
     KernelLog,
 }
@@ -261,6 +263,7 @@ impl BootManifest {
                 GrantKind::Image { service } => usize::from(service) < self.services.len(),
                 GrantKind::Factory { first, last, .. } => 0 < first && first <= last,
                 GrantKind::Irq { index } => usize::from(index) < self.devices.len(),
+                GrantKind::BootImage => false,
                 GrantKind::Policy | GrantKind::Kept { .. } | GrantKind::KernelLog => true,
             };
             unique && in_table && target

@@ -3,4 +3,6 @@
 #![cfg_attr(not(any(test, feature = "authoring")), no_std)]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "authoring")]
+pub mod authoring;
 pub mod boot;
