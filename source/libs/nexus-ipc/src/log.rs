@@ -1,0 +1,263 @@
+//! Talking to logd.
+
+use nexus_abi::{Error, Handle, Sys};
+use nexus_wire::{
+    audit::{Decision, Op as AuditOp, Page},
+    log::{Entries, Entry, Op, Reply, Request, Response, Status},
+};
+
+use crate::{
+    CallError, Deadline,
+    call::{Nonces, answers, exchange, frame},
+};
+
+/// Version of the journal protocol spoken here.
+const VERSION: u8 = 2;
+
+/// Why a journal call has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogError {
+    /// The kernel ended the call.
+    Ipc(Error),
+    /// The reply is not a reply to this request.
+    Protocol,
+    /// logd says no; never [`Status::Ok`].
+    Refused(Status),
+}
+
+impl From<CallError> for LogError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Ipc(error) => LogError::Ipc(error),
+            CallError::Protocol | CallError::Argument | CallError::Refused(_) => LogError::Protocol,
+        }
+    }
+}
+
+/// Where an entry went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its id.
+    pub record_id: u64,
+    /// Entries dropped so far to make room.
+    pub dropped: u64,
+}
+
+/// One page of entries, in the message frame.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryPage<'s> {
+    /// Entries ever stored.
+    pub total: u64,
+    /// Entries dropped so far.
+    pub dropped: u64,
+    /// The entries.
+    pub entries: Entries<'s>,
+}
+
+/// How full the journal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries ever stored.
+    pub total: u64,
+    /// Entries dropped so far.
+    pub dropped: u64,
+    /// Most entries.
+    pub cap_records: u32,
+    /// Most bytes.
+    pub cap_bytes: u32,
+    /// Entries held.
+    pub used_records: u32,
+    /// Bytes held.
+    pub used_bytes: u32,
+}
+
+/// Which audit records to read; the default matches all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditFilter {
+    /// From this sequence number on.
+    pub since_seq: u64,
+    /// About this subject, unless 0.
+    pub subject: u64,
+    /// Of this operation.
+    pub op: Option<AuditOp>,
+    /// With this decision.
+    pub decision: Option<Decision>,
+    /// Of the request with this nonce, unless 0.
+    pub nonce: u32,
+}
+
+/// One page of audit records, in the message frame.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditPage<'s> {
+    /// Where the next page starts.
+    pub next_seq: u64,
+    /// The records.
+    pub records: Page<'s>,
+}
+
+/// What became of the audit records produced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditStats {
+    /// Records policyd produced; `stored + lost` when it is quiet.
+    pub produced: u64,
+    /// Records that reached logd.
+    pub stored: u64,
+    /// Records that found the lane full.
+    pub lost: u64,
+    /// Stored records that made room for newer ones.
+    pub evicted: u64,
+    /// Stored records still held.
+    pub retained: u64,
+    /// Events the kernel produced.
+    pub kernel_produced: u64,
+    /// Events that reached logd.
+    pub kernel_stored: u64,
+    /// Events the kernel's ring dropped.
+    pub kernel_lost: u64,
+}
+
+/// A connection to logd.
+#[derive(Debug)]
+pub struct Client {
+    ep: Handle,
+    nonces: Nonces,
+}
+
+impl Client {
+    /// Over a CALL capability to logd; `seed` starts the nonces.
+    #[must_use]
+    pub const fn new(ep: Handle, seed: u32) -> Self {
+        Client { ep, nonces: Nonces::new(seed) }
+    }
+
+    /// The CALL capability.
+    #[must_use]
+    pub const fn endpoint(&self) -> Handle {
+        self.ep
+    }
+
+    /// Stores an entry under the caller's kernel-stamped id.
+    ///
+    /// # Errors
+    /// [`LogError`]; then nothing was stored, unless the transport failed.
+    pub fn append<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        entry: Entry<'_>,
+        deadline: Deadline,
+    ) -> Result<Appended, LogError> {
+        match self.ask(sys, Op::Append { entry }, deadline)? {
+            Reply::Append { record_id, dropped } => Ok(Appended { record_id, dropped }),
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// Entries from `since_ns` on, oldest first; continue with the last time plus one.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn query<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        since_ns: u64,
+        max_count: u16,
+        deadline: Deadline,
+    ) -> Result<EntryPage<'s>, LogError> {
+        match self.ask(sys, Op::Query { since_ns, max_count }, deadline)? {
+            Reply::Query { total, dropped, entries } => Ok(EntryPage { total, dropped, entries }),
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// How full the journal is.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn stats<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<Stats, LogError> {
+        match self.ask(sys, Op::Stats {}, deadline)? {
+            Reply::Stats { total, dropped, cap_records, cap_bytes, used_records, used_bytes } => {
+                Ok(Stats { total, dropped, cap_records, cap_bytes, used_records, used_bytes })
+            }
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// One page of at most `max` matching audit records; continue at `next_seq`.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_query<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        filter: &AuditFilter,
+        max: u8,
+        deadline: Deadline,
+    ) -> Result<AuditPage<'s>, LogError> {
+        let op = Op::AuditQuery {
+            since_seq: filter.since_seq,
+            subject: filter.subject,
+            op: filter.op.map_or(0, AuditOp::code),
+            decision: filter.decision.map_or(0, Decision::code),
+            request_nonce: filter.nonce,
+            max,
+        };
+        match self.ask(sys, op, deadline)? {
+            Reply::AuditQuery { next_seq, page } => Ok(AuditPage { next_seq, records: page }),
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// What became of the audit records produced.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_stats<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        deadline: Deadline,
+    ) -> Result<AuditStats, LogError> {
+        let Reply::AuditStats {
+            produced,
+            stored,
+            lost,
+            evicted,
+            retained,
+            kernel_produced,
+            kernel_stored,
+            kernel_lost,
+        } = self.ask(sys, Op::AuditStats {}, deadline)?
+        else {
+            return Err(LogError::Protocol);
+        };
+        Ok(AuditStats {
+            produced,
+            stored,
+            lost,
+            evicted,
+            retained,
+            kernel_produced,
+            kernel_stored,
+            kernel_lost,
+        })
+    }
+
+    fn ask<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        op: Op<'_>,
+        deadline: Deadline,
+    ) -> Result<Reply<'s>, LogError> {
+        let nonce = Some(u64::from(self.nonces.next()));
+        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
+        let bytes = exchange(sys, self.ep, len, deadline)?;
+        let reply = Response::decode(bytes).ok_or(LogError::Protocol)?;
+        answers((VERSION, nonce), (reply.version, reply.nonce))?;
+        if reply.body.code() != op.code() {
+            return Err(LogError::Protocol);
+        }
+        match reply.status {
+            Status::Ok => Ok(reply.body),
+            status => Err(LogError::Refused(status)),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Asking policyd.
+
+use nexus_abi::{Error, Handle, ServiceId, Sys};
+use nexus_wire::{
+    Capability, Name,
+    policy::{Op, Reply, Request, Response, Status},
+};
+
+use crate::{
+    CallError, Deadline,
+    call::{Nonces, answers, exchange, frame},
+};
+
+/// Proof that policyd allowed one request. Only this module can make one.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Allowed {
+    nonce: u32,
+}
+
+impl Allowed {
+    /// Nonce of the request, by which its audit record is found; 0 for version 1 requests.
+    #[must_use]
+    pub const fn nonce(&self) -> u32 {
+        self.nonce
+    }
+}
+
+/// Why something is not allowed. Every variant means no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAllowed {
+    /// policyd decided: no.
+    Denied,
+    /// The kernel ended the call: policyd is dead, slow, or out of reach.
+    Ipc(Error),
+    /// The reply is not a reply to this request.
+    Protocol,
+    /// An argument does not fit its field; nothing was sent.
+    Argument,
+    /// policyd did not understand the request.
+    Refused(Status),
+}
+
+impl From<CallError> for NotAllowed {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Ipc(error) => NotAllowed::Ipc(error),
+            CallError::Argument => NotAllowed::Argument,
+            CallError::Protocol | CallError::Refused(_) => NotAllowed::Protocol,
+        }
+    }
+}
+
+/// A connection to policyd.
+#[derive(Debug)]
+pub struct Client {
+    ep: Handle,
+    nonces: Nonces,
+}
+
+impl Client {
+    /// Over a CALL capability to policyd. `seed` starts the nonces; take one that differs from
+    /// run to run, such as the time.
+    #[must_use]
+    pub const fn new(ep: Handle, seed: u32) -> Self {
+        Client { ep, nonces: Nonces::new(seed) }
+    }
+
+    /// The CALL capability.
+    #[must_use]
+    pub const fn endpoint(&self) -> Handle {
+        self.ep
+    }
+
+    /// May the caller, whose name this is, take part in IPC? (operation 1, version 1)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    pub fn check<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        let name = Name::new(name).ok_or(NotAllowed::Argument)?;
+        self.decide(sys, 1, Op::Check { name }, deadline)
+    }
+
+    /// May `requester` talk to `target`? (operation 2, version 3)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    pub fn route<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        requester: ServiceId,
+        target: ServiceId,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        let op = Op::RouteId { requester: requester.0, target: target.0 };
+        self.decide(sys, 3, op, deadline)
+    }
+
+    /// May `requester` start program `image`? (operation 3, version 3)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    pub fn exec<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        requester: ServiceId,
+        image: u8,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        self.decide(sys, 3, Op::ExecId { requester: requester.0, image }, deadline)
+    }
+
+    /// Does the caller itself, whose id `subject` must be, hold `capability`? (operation 4,
+    /// version 1)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    #[inline]
+    pub fn check_cap<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        subject: ServiceId,
+        capability: &str,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        let capability = Capability::new(capability).ok_or(NotAllowed::Argument)?;
+        self.decide(sys, 1, Op::CheckCap { subject: subject.0, capability }, deadline)
+    }
+
+    /// Does `subject` hold `capability`? The caller needs `policy.delegate`. (operation 5,
+    /// version 2)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    #[inline]
+    pub fn check_cap_delegated<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        subject: ServiceId,
+        capability: &str,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        let capability = Capability::new(capability).ok_or(NotAllowed::Argument)?;
+        self.decide(sys, 2, Op::CheckCapDelegated { subject: subject.0, capability }, deadline)
+    }
+
+    /// The syscall argument profile of `subject`, in the message frame. (operation 6, version 2)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; then there is no profile, which denies everything.
+    pub fn abi_profile_get<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        subject: ServiceId,
+        deadline: Deadline,
+    ) -> Result<&'s [u8], NotAllowed> {
+        let op = Op::AbiProfileGet { subject: subject.0 };
+        match self.ask(sys, 2, op, deadline)?.body {
+            Reply::AbiProfileGet { profile } => Ok(profile.as_bytes()),
+            _ => Err(NotAllowed::Protocol),
+        }
+    }
+
+    #[inline]
+    fn decide<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        version: u8,
+        op: Op<'_>,
+        deadline: Deadline,
+    ) -> Result<Allowed, NotAllowed> {
+        let reply = self.ask(sys, version, op, deadline)?;
+        Ok(Allowed { nonce: reply.nonce.unwrap_or(0) })
+    }
+
+    /// The ALLOW reply to this very request, or why there is none.
+    #[inline]
+    fn ask<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        version: u8,
+        op: Op<'_>,
+        deadline: Deadline,
+    ) -> Result<Response<'s>, NotAllowed> {
+        let nonce = if version == 1 { None } else { Some(self.nonces.next()) };
+        let request = Request { version, nonce, op };
+        let code = op.code();
+        let len = request.encode(frame(sys));
+        let bytes = exchange(sys, self.ep, len, deadline)?;
+        let reply = Response::decode(bytes).ok_or(NotAllowed::Protocol)?;
+        answers((version, nonce), (reply.version, reply.nonce))?;
+        if reply.body.code() != code {
+            return Err(NotAllowed::Protocol);
+        }
+        match reply.status {
+            Status::Allow => Ok(reply),
+            Status::Deny => Err(NotAllowed::Denied),
+            status @ (Status::Malformed | Status::Unsupported) => Err(NotAllowed::Refused(status)),
+        }
+    }
+}
