@@ -1,1 +1,9 @@
-//! Service loop.
+//! What every daemon is made of: the one receive loop, permits, and the audit lane.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod lane;
+pub mod permit;
+mod serve;
+
+pub use serve::{Answer, Env, Incoming, Outgoing, Service, serve, step};

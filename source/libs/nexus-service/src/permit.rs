@@ -1,0 +1,99 @@
+//! Permits: proof, in the type system, that policy was asked.
+//!
+//! An operation that needs a right takes `&Permit<Action>`. The only way to get one is
+//! [`authorize`], which asks. Forgetting the check does not compile.
+
+use nexus_abi::{Sender, ServiceId, Sys};
+use nexus_ipc::{
+    Deadline,
+    policy::{Client, NotAllowed},
+};
+use nexus_wire::Status;
+
+/// Something that needs a right. The value may carry what is acted on.
+pub trait Action {
+    /// Registered name of the capability it needs.
+    const CAPABILITY: &'static str;
+}
+
+/// Where a permit came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Nonce of the decision; its audit record carries the same.
+    pub nonce: u32,
+}
+
+/// Decides about a subject.
+pub trait Authorizer {
+    /// Whether `subject` holds `capability`.
+    ///
+    /// # Errors
+    /// [`Status::Denied`] for a decision, [`Status::Unavailable`] for the lack of one.
+    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status>;
+}
+
+/// Proof that a subject may do `A`, once: it is neither copied nor stored.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit<A> {
+    action: A,
+    subject: ServiceId,
+    evidence: Evidence,
+}
+
+impl<A> Permit<A> {
+    /// What may be done.
+    pub const fn action(&self) -> &A {
+        &self.action
+    }
+
+    /// By whom.
+    #[must_use]
+    pub const fn subject(&self) -> ServiceId {
+        self.subject
+    }
+
+    /// On which decision.
+    #[must_use]
+    pub const fn evidence(&self) -> Evidence {
+        self.evidence
+    }
+}
+
+/// Asks whether the kernel-stamped sender may do `action`. The only constructor of [`Permit`].
+///
+/// # Errors
+/// Why not; the absence of a decision is [`Status::Unavailable`].
+pub fn authorize<A: Action, Z: Authorizer>(
+    authorizer: &mut Z,
+    from: Sender,
+    action: A,
+) -> Result<Permit<A>, Status> {
+    let evidence = authorizer.decide(from.service, A::CAPABILITY)?;
+    Ok(Permit { action, subject: from.service, evidence })
+}
+
+/// Asks policyd, in the service's own name and about the subject.
+#[derive(Debug)]
+pub struct PolicyAuthorizer<'c, S> {
+    /// The kernel.
+    pub sys: &'c mut S,
+    /// The connection to policyd.
+    pub client: &'c mut Client,
+    /// How long to wait for a decision; no decision in that time is no permit.
+    pub wait_ns: u64,
+}
+
+impl<S: Sys> Authorizer for PolicyAuthorizer<'_, S> {
+    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
+        let deadline = Deadline::after_ns(self.sys, self.wait_ns);
+        match self.client.check_cap_delegated(self.sys, subject, capability, deadline) {
+            Ok(allowed) => Ok(Evidence { nonce: allowed.nonce() }),
+            Err(NotAllowed::Denied) => Err(Status::Denied),
+            Err(NotAllowed::Argument) => Err(Status::Internal),
+            Err(NotAllowed::Ipc(_) | NotAllowed::Protocol | NotAllowed::Refused(_)) => {
+                Err(Status::Unavailable)
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The one receive loop, and the same call for host tests.
+
+use nexus_abi::{Call, Error, Handle, Message, Received, Sender, Sys, layout::FRAME_MAX};
+
+/// Shortest time between two ticks and between two attempts to receive with a full capability
+/// table: what keeps a wrong `next_tick_ns` or a leak from becoming a busy loop.
+const PAUSE_NS: u64 = 1_000_000;
+
+/// A request, copied out of the message frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Kernel-stamped caller.
+    pub sender: Sender,
+    /// The bytes.
+    pub frame: &'a [u8],
+    /// A capability that came along, or [`Handle::NONE`]; see [`Service::KEEPS_CAPS`].
+    pub cap: Handle,
+}
+
+/// A reply: so many bytes of the reply buffer, and a capability to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Frame length in bytes.
+    pub len: usize,
+    /// Moves to the caller, or [`Handle::NONE`].
+    pub cap: Handle,
+}
+
+impl Outgoing {
+    /// Bytes alone.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bytes(len: usize) -> Outgoing {
+        Outgoing { len, cap: Handle::NONE }
+    }
+}
+
+/// What a service needs from outside; every daemon extends it by its own trait.
+pub trait Env {
+    /// The kernel.
+    type Sys: Sys;
+    /// The kernel.
+    fn sys(&mut self) -> &mut Self::Sys;
+}
+
+/// A state machine that answers frames.
+pub trait Service<E> {
+    /// Whether requests may bring capabilities. If not, [`serve`] closes what comes along, so
+    /// that no client can fill the service's table; if so, closing is the service's duty.
+    const KEEPS_CAPS: bool = false;
+
+    /// Answers one request: exactly one reply, whatever the bytes are.
+    fn handle(&mut self, call: &Incoming<'_>, reply: &mut [u8; FRAME_MAX], env: &mut E)
+    -> Outgoing;
+
+    /// Bits of the bound notification were set.
+    fn notified(&mut self, _bits: u64, _env: &mut E) {}
+
+    /// When [`Service::tick`] is due, absolute; `u64::MAX` is never.
+    fn next_tick_ns(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// The time of [`Service::next_tick_ns`] has come.
+    fn tick(&mut self, _env: &mut E) {}
+
+    /// A reply could not be delivered: its caller has died or given up.
+    fn undelivered(&mut self, _sender: Sender, _env: &mut E) {}
+}
+
+/// Serves the endpoint and waits for `mask` of its bound notification. Returns only when there
+/// is nothing left to receive on.
+pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, mask: u64) -> Error {
+    // Kept across requests: clearing a kilobyte per request would be most of the work.
+    let mut request = [0; FRAME_MAX];
+    let mut reply = [0; FRAME_MAX];
+    let mut port = Port { ep, mask, not_before_ns: 0 };
+    let mut received = port.recv(service, env);
+    loop {
+        received = match received {
+            Ok(Received::Message(message)) => {
+                let frame = copy_in(env.sys(), &message, &mut request);
+                let call = Incoming { sender: message.sender, frame, cap: message.cap };
+                let answer = service.handle(&call, &mut reply, env);
+                if !S::KEEPS_CAPS && !message.cap.is_none() {
+                    close(env.sys(), message.cap);
+                }
+                let answer = Pending { message, answer, bytes: &reply };
+                port.reply_recv(service, env, &answer)
+            }
+            Ok(Received::Notified(bits)) => {
+                service.notified(bits, env);
+                port.tick_if_due(service, env);
+                port.recv(service, env)
+            }
+            Err(Error::TimedOut) => {
+                port.tick_if_due(service, env);
+                port.recv(service, env)
+            }
+            Err(Error::NoSpace) => {
+                // A capability waits and the table is full. The request is not lost; time and
+                // ticks may free a slot.
+                let until_ns = env.sys().now_ns().saturating_add(PAUSE_NS);
+                env.sys().sleep_until(until_ns);
+                port.tick_if_due(service, env);
+                port.recv(service, env)
+            }
+            Err(gone) => return gone,
+        };
+    }
+}
+
+/// A reply on its way.
+struct Pending<'r> {
+    message: Message,
+    answer: Outgoing,
+    bytes: &'r [u8; FRAME_MAX],
+}
+
+/// Where requests come from, and when the next tick may run.
+struct Port {
+    ep: Handle,
+    mask: u64,
+    not_before_ns: u64,
+}
+
+impl Port {
+    fn deadline<E, S: Service<E>>(&self, service: &S) -> u64 {
+        service.next_tick_ns().max(self.not_before_ns)
+    }
+
+    #[inline]
+    fn recv<E: Env, S: Service<E>>(&mut self, service: &S, env: &mut E) -> Result<Received, Error> {
+        let deadline = self.deadline(service);
+        env.sys().recv(self.ep, self.mask, deadline)
+    }
+
+    /// Runs the tick if its time has come; the next one waits at least [`PAUSE_NS`].
+    #[inline]
+    fn tick_if_due<E: Env, S: Service<E>>(&mut self, service: &mut S, env: &mut E) {
+        let due = self.deadline(service);
+        if due == u64::MAX {
+            return;
+        }
+        let now = env.sys().now_ns();
+        if now >= due {
+            service.tick(env);
+            self.not_before_ns = now.saturating_add(PAUSE_NS);
+        }
+    }
+
+    /// Delivers the reply and receives, in one trap if nothing goes wrong.
+    #[inline]
+    fn reply_recv<E: Env, S: Service<E>>(
+        &mut self,
+        service: &mut S,
+        env: &mut E,
+        pending: &Pending<'_>,
+    ) -> Result<Received, Error> {
+        // Steady traffic must not starve the tick; its time is looked at only if there is one.
+        self.tick_if_due(service, env);
+        let deadline = self.deadline(service);
+        let sys = env.sys();
+        let len = copy_out(sys, pending);
+        let token = pending.message.token;
+        let received =
+            sys.reply_recv((token, len, pending.answer.cap), self.ep, self.mask, deadline);
+        match received {
+            Ok(received) => Ok(received),
+            // The reply is out; nothing came in its time.
+            Err(Error::TimedOut) => Err(Error::TimedOut),
+            Err(error) => self.recover(service, env, pending, error),
+        }
+    }
+
+    /// The trap failed in its reply half or in its receive half; which one, the error does not
+    /// always tell. Frees what may be left over and receives again, so that a real reason not
+    /// to receive shows itself.
+    #[cold]
+    fn recover<E: Env, S: Service<E>>(
+        &mut self,
+        service: &mut S,
+        env: &mut E,
+        pending: &Pending<'_>,
+        error: Error,
+    ) -> Result<Received, Error> {
+        let sys = env.sys();
+        let (token, cap) = (pending.message.token, pending.answer.cap);
+        let mut delivered = false;
+        if error != Error::StaleReply {
+            // Without the capability the reply can still go out. If it is out already, the token
+            // is used up and this changes nothing.
+            let len = copy_out(sys, pending);
+            delivered =
+                !matches!(sys.reply(token, len, Handle::NONE), Err(e) if e != Error::StaleReply);
+        }
+        if !cap.is_none() {
+            // Moved capabilities have left the table; the handle's generation makes this safe.
+            close(sys, cap);
+        }
+        if !delivered {
+            service.undelivered(pending.message.sender, env);
+        }
+        self.recv(service, env)
+    }
+}
+
+/// The service's own copy: the frame is reused by any call it makes.
+#[inline]
+fn copy_in<'r, S: Sys>(
+    sys: &mut S,
+    message: &Message,
+    request: &'r mut [u8; FRAME_MAX],
+) -> &'r [u8] {
+    let len = message.len.min(FRAME_MAX);
+    if let (Some(to), Some(from)) = (request.get_mut(..len), sys.frame().get(..len)) {
+        to.copy_from_slice(from);
+    }
+    request.get(..len).unwrap_or_default()
+}
+
+#[inline]
+fn copy_out<S: Sys>(sys: &mut S, pending: &Pending<'_>) -> usize {
+    let len = pending.answer.len.min(FRAME_MAX);
+    if let (Some(to), Some(from)) = (sys.frame_mut().get_mut(..len), pending.bytes.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    len
+}
+
+fn close<S: Sys>(sys: &mut S, cap: Handle) {
+    let _gone_either_way = sys.run(Call::CapClose { cap });
+}
+
+/// The answer of one [`step`].
+#[derive(Clone, Debug)]
+pub struct Answer {
+    frame: [u8; FRAME_MAX],
+    len: usize,
+    /// The capability that would move.
+    pub cap: Handle,
+}
+
+impl Answer {
+    /// The reply frame.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.frame.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Answers one frame as [`serve`] would, without a kernel: what host tests and simulators call.
+pub fn step<E, S: Service<E>>(
+    service: &mut S,
+    sender: Sender,
+    frame: &[u8],
+    env: &mut E,
+) -> Answer {
+    let mut reply = [0; FRAME_MAX];
+    let call = Incoming { sender, frame, cap: Handle::NONE };
+    let Outgoing { len, cap } = service.handle(&call, &mut reply, env);
+    Answer { frame: reply, len: len.min(FRAME_MAX), cap }
+}
