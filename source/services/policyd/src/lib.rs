@@ -1,1 +1,17 @@
-//! Policy authority.
+//! The policy authority: it alone decides, every decision leaves a record, and it calls nobody.
+//!
+//! `service` is the state machine, `authority` the identity rules over the compiled policy,
+//! `answer` the one place where a decision is recorded and becomes an answer, `run` the shell
+//! around it, the same in the image and in the simulator.
+#![cfg_attr(all(nexus_env = "os", not(test)), no_std)]
+#![forbid(unsafe_code)]
+
+mod answer;
+mod authority;
+mod env;
+mod run;
+mod service;
+
+pub use env::{Env, NoRoom};
+pub use run::run;
+pub use service::Policyd;

@@ -1,0 +1,132 @@
+//! The only place where an answer is made. Guards that no decision leaves without its record:
+//! [`Answer`] has no other constructor than [`record`], and replies are written from answers.
+
+use nexus_abi::Sender;
+use nexus_sel::{AuditMode, Decision, Policy, RuleId};
+use nexus_system::ids;
+use nexus_wire::{
+    audit::{self, CapName, Flags, Reason, Record},
+    policy::{BADGE_CONTROL, Status},
+};
+
+use crate::env::{Env, NoRoom};
+
+/// What was found out about a request, before anybody is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finding {
+    pub(crate) op: audit::Op,
+    pub(crate) status: Status,
+    pub(crate) reason: Reason,
+    pub(crate) rule: RuleId,
+    /// Whether an allow is worth anything without its record.
+    pub(crate) audit: AuditMode,
+    pub(crate) nonce: Option<u32>,
+    /// Whom the decision is about: the sender, or the one a delegate may speak for.
+    pub(crate) subject: u64,
+    pub(crate) target: u64,
+    pub(crate) cap: CapName,
+    /// The image of an EXEC, the head of a refused frame; then whom the sender claimed to speak
+    /// for without the right to.
+    pub(crate) args: [u64; 2],
+}
+
+impl Finding {
+    /// A deny without a rule, about the sender.
+    pub(crate) const fn deny(op: audit::Op, sender: &Sender, reason: Reason) -> Self {
+        Finding {
+            op,
+            status: Status::Deny,
+            reason,
+            rule: RuleId::NONE,
+            audit: AuditMode::Normal,
+            nonce: None,
+            subject: sender.service.0,
+            target: 0,
+            cap: CapName::NONE,
+            args: [0; 2],
+        }
+    }
+
+    /// As the policy decided. Where two decisions led here, either may require the record.
+    pub(crate) const fn decided(self, decision: &Decision) -> Self {
+        let status = if decision.is_allow() { Status::Allow } else { Status::Deny };
+        let audit = match (self.audit, decision.audit) {
+            (AuditMode::Normal, AuditMode::Normal) => AuditMode::Normal,
+            _ => AuditMode::Required,
+        };
+        let (reason, rule) = (reason_of(decision.reason), decision.rule);
+        Finding { status, reason, rule, audit, ..self }
+    }
+
+    fn recorded(&self, sender: &Sender, now_ns: u64) -> Record {
+        let allow = matches!(self.status, Status::Allow);
+        let decision = if allow { audit::Decision::Allow } else { audit::Decision::Deny };
+        let set = |on: bool, flag| if on { flag } else { Flags::NONE };
+        let flags = set(self.nonce.is_some(), Flags::NONCE)
+            .or(set(self.subject != sender.service.0, Flags::DELEGATED))
+            .or(set(sender.badge == BADGE_CONTROL, Flags::CONTROL))
+            .or(set(matches!(self.audit, AuditMode::Required), Flags::REQUIRED));
+        Record {
+            time_ns: now_ns,
+            flags,
+            nonce: self.nonce.unwrap_or(0),
+            enforcer: sender.service.0,
+            subject: self.subject,
+            target: self.target,
+            rule: self.rule.0,
+            cap: self.cap,
+            args: self.args,
+            ..Record::new(self.op, decision, self.reason)
+        }
+    }
+}
+
+/// A status that has its record.
+#[derive(Debug)]
+#[must_use = "every request is answered"]
+pub(crate) struct Answer(Status);
+
+impl Answer {
+    /// What to tell the sender.
+    pub(crate) const fn status(&self) -> Status {
+        self.0
+    }
+}
+
+/// Writes the finding down and only then turns it into an answer. Without room the lane has
+/// counted the loss, and where the record was required the answer is a deny: audit-unavailable.
+#[inline]
+pub(crate) fn record<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) -> Answer {
+    let now_ns = env.now_ns();
+    match (env.append(&finding.recorded(sender, now_ns)), finding.audit) {
+        (Ok(_), _) | (Err(NoRoom), AuditMode::Normal) => Answer(finding.status),
+        (Err(NoRoom), AuditMode::Required) => Answer(Status::Deny),
+    }
+}
+
+/// Records which policy is in force from here on, or that none is.
+pub(crate) fn record_start<E: Env>(policy: Option<&Policy<'_>>, env: &mut E) {
+    let (decision, reason) = match policy {
+        Some(_) => (audit::Decision::Allow, Reason::Policy),
+        None => (audit::Decision::Deny, Reason::NoPolicy),
+    };
+    let record = Record {
+        time_ns: env.now_ns(),
+        enforcer: ids::POLICYD.0,
+        subject: ids::POLICYD.0,
+        rule: policy.map_or(0, Policy::rule_count),
+        args: [policy.map_or(0, Policy::version), 0],
+        ..Record::new(audit::Op::PolicyLoad, decision, reason)
+    };
+    // A full lane has counted it; nobody waits for an answer.
+    let _counted = env.append(&record);
+}
+
+const fn reason_of(reason: nexus_sel::Reason) -> Reason {
+    match reason {
+        nexus_sel::Reason::Allowed | nexus_sel::Reason::DeniedByRule => Reason::Policy,
+        nexus_sel::Reason::NotPermitted => Reason::Default,
+        nexus_sel::Reason::UnknownSubject | nexus_sel::Reason::UnknownCapability => Reason::Unknown,
+        nexus_sel::Reason::GateClosed => Reason::Gate,
+    }
+}

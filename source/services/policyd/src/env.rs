@@ -1,0 +1,25 @@
+//! All that policyd needs from outside: time, facts, a place for records. It calls nobody.
+
+use nexus_sel::Facts;
+use nexus_wire::audit::Record;
+
+/// The record found no room; the lane has counted it as lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+/// The outside of policyd.
+pub trait Env {
+    /// Nanoseconds since boot.
+    fn now_ns(&mut self) -> u64;
+
+    /// The facts that hold now. None by default: a gate that nobody opens is closed.
+    fn facts(&mut self) -> Facts {
+        Facts::NONE
+    }
+
+    /// Puts a record where logd will find it, without waiting for anybody; its number there.
+    ///
+    /// # Errors
+    /// [`NoRoom`], and then the loss is already counted.
+    fn append(&mut self, record: &Record) -> Result<u64, NoRoom>;
+}
