@@ -1,0 +1,62 @@
+//! RAM as the kernel sees it: every frame at its physical address plus `OFFSET`.
+
+use nexus_abi::layout::PAGE;
+use nexus_kernel_core::Pfn;
+
+use crate::{
+    fatal::fatal,
+    layout::{KERNEL_BASE, OFFSET, RAM_END},
+    sv39::{ENTRIES, Tables},
+};
+
+const FIRST: u32 = (KERNEL_BASE / PAGE) as u32;
+const END: u32 = (RAM_END / PAGE) as u32;
+
+/// First byte of `count` frames, all of them RAM that the kernel may own.
+#[inline]
+pub(crate) fn frames(first: Pfn, count: u32) -> *mut u8 {
+    let inside = first.0 >= FIRST && first.0 <= END && count <= END.wrapping_sub(first.0);
+    if !inside {
+        fatal(format_args!("frame {:#x} + {count} outside RAM", first.0));
+    }
+    core::ptr::with_exposed_provenance_mut(first.address().wrapping_add(OFFSET) as usize)
+}
+
+/// Clears whole frames.
+pub(crate) fn zero(first: Pfn, count: u32) {
+    let bytes = (count as usize).wrapping_mul(PAGE as usize);
+    // SAFETY: `frames` checked that the range is RAM; the core hands in only frames it owns and
+    // nobody maps, so no reference to them exists.
+    unsafe { frames(first, count).write_bytes(0, bytes) };
+}
+
+/// Copies `len` bytes from the start of frame `src` on to frame `dst` on.
+pub(crate) fn copy(dst: Pfn, src: Pfn, len: u64) {
+    let count = len.div_ceil(PAGE) as u32;
+    let (to, from) = (frames(dst, count), frames(src, count));
+    // SAFETY: both ranges are RAM; the core copies the boot image, which it does not own, into
+    // frames it owns, so they do not overlap.
+    unsafe { to.copy_from_nonoverlapping(from, len as usize) };
+}
+
+/// Page tables in RAM.
+pub(crate) struct InRam;
+
+#[inline]
+fn entry(table: Pfn, index: usize) -> *mut u64 {
+    frames(table, 1).cast::<u64>().wrapping_add(index % ENTRIES)
+}
+
+impl Tables for InRam {
+    #[inline]
+    fn get(&self, table: Pfn, index: usize) -> u64 {
+        // SAFETY: aligned, inside one RAM frame that is a table; the hardware only reads it.
+        unsafe { entry(table, index).read_volatile() }
+    }
+
+    #[inline]
+    fn set(&mut self, table: Pfn, index: usize, value: u64) {
+        // SAFETY: as in `get`; table frames are the core's to give and nobody else's.
+        unsafe { entry(table, index).write_volatile(value) };
+    }
+}
