@@ -1,1 +1,84 @@
-//! Selftest.
+//! Drives allow and deny paths from inside the booted image.
+//!
+//! Each step proves one thing and prints its marker only then; the first that fails says what it
+//! saw and ends the run. `scripts/qemu-test.sh` judges what was printed.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+mod audit_steps;
+mod children;
+mod harness;
+mod ipc_steps;
+mod kernel_steps;
+mod policy_steps;
+mod restart_steps;
+mod rights_steps;
+
+use nexus_abi::{Sys, syscall::Topic};
+use nexus_system::{Marker, markers as m, slots::selftest_client as slots};
+
+use harness::{Ctx, Failure, Outcome};
+
+type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
+
+/// The steps in the order of `recipes/markers.toml`.
+fn steps<S: Sys>() -> [(Marker, Step<S>); 22] {
+    [
+        (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
+        (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
+        (m::SELFTEST_ENDPOINT_OWNERSHIP, ipc_steps::ownership),
+        (m::SELFTEST_POLICY_ALLOW, policy_steps::allow),
+        (m::SELFTEST_POLICY_DENY, policy_steps::deny),
+        (m::SELFTEST_POLICYD_REQUESTER_SPOOF_DENIED, policy_steps::spoof),
+        (m::SELFTEST_POLICY_MALFORMED, policy_steps::malformed),
+        (m::SELFTEST_ROUTE_DENY, policy_steps::route_denied),
+        (m::SELFTEST_POLICY_ALLOW_AUDIT, audit_steps::allow_recorded),
+        (m::SELFTEST_POLICY_DENY_AUDIT, audit_steps::deny_recorded),
+        (m::SELFTEST_LOG_QUERY, audit_steps::log_query),
+        (m::SELFTEST_SYSCALL_MASK_DENY, kernel_steps::mask_denied),
+        (m::SELFTEST_FAULT_ISOLATED, kernel_steps::fault_isolated),
+        (m::SELFTEST_WILD_POINTERS, kernel_steps::wild_pointers),
+        (m::SELFTEST_MMIO_OUTSIDE_GRANT, kernel_steps::mmio_outside_grant),
+        (m::SELFTEST_MESSAGE_PAGE, kernel_steps::message_page),
+        (m::SELFTEST_GARBAGE_SYSCALLS, kernel_steps::garbage_syscalls),
+        (m::SELFTEST_DERIVE_BOUNDS, rights_steps::derive_bounds),
+        (m::SELFTEST_REVOKE, rights_steps::revoke),
+        (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
+        (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
+        (m::SELFTEST_AUDIT_CONSUMER_RESTART, restart_steps::consumer_restart),
+    ]
+}
+
+fn prepare<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<(), Failure> {
+    let [len, ..] = ctx.sys.info(slots::IMAGE_PROBE, Topic::Vmo).map_err(|_| "no probe image")?;
+    let image = ctx.sys.map_bytes(slots::IMAGE_PROBE, len as usize);
+    ctx.probe = image.map_err(|_| "probe image not mapped")?;
+    policy_steps::open(ctx)
+}
+
+fn all<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<(), (&'static str, Failure)> {
+    prepare(ctx).map_err(|why| ("set-up", why))?;
+    for (marker, step) in steps() {
+        step(ctx).map_err(|why| (marker.text(), why))?;
+        marker.emit(ctx.sys);
+    }
+    Ok(())
+}
+
+/// Runs every step; 0 when all held. Prints what failed otherwise.
+pub fn run<S: Sys>(sys: &mut S) -> i32 {
+    let outcome = Ctx::new(sys).map_err(|why| ("set-up", why)).and_then(|mut ctx| all(&mut ctx));
+    match outcome {
+        Ok(()) => {
+            m::SELFTEST_END.emit(sys);
+            0
+        }
+        Err((step, why)) => {
+            for text in ["SELFTEST FAIL: ", step.trim_start_matches("SELFTEST: "), ": ", why, "\n"]
+            {
+                sys.console(text);
+            }
+            1
+        }
+    }
+}
