@@ -447,3 +447,6 @@ impl<'a> Field<'a> for Page<'a> {
         self.0.iter().for_each(|record| out.array(*record));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,8 @@ mod tests {
     fn text_is_cut_at_a_character() {
         let mut buf = [0; 4];
         let mut out = TextWriter::new(&mut buf);
-        write!(out, "ab{}c", "äö").unwrap();
+        let wide = "äö";
+        write!(out, "ab{wide}c").unwrap();
         assert!(out.is_cut());
         assert_eq!(out.into_str(), "abä");
     }
