@@ -1,2 +1,67 @@
-//! The host CLI.
-fn main() {}
+//! The host CLI: build an image, boot and judge it, measure it, derive documents.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "a host tool: sizes of files, and a wrong sum is a panic, not a hole"
+)]
+
+mod bench;
+mod gen_docs;
+mod image;
+mod judge;
+mod policy;
+mod qemu;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Builds, boots, judges and documents the system.
+#[derive(Parser)]
+#[command(name = "nx", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the kernel and every service of an image kind and pack the boot image
+    Image(image::ImageArgs),
+    /// Boot an image and judge its console
+    Qemu(qemu::QemuArgs),
+    /// Boot the bench image and hold its counts against the budget
+    Bench(bench::BenchArgs),
+    /// Write what is derived from the recipes: docs/generated, recipes/system.lock
+    Gen(gen_docs::GenArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let root = std::env::current_dir()
+        .map_err(|e| e.to_string())
+        .and_then(|here| nexus_build::workspace_root(Path::new(&here)).map_err(|e| e.to_string()));
+    let root = match root {
+        Ok(root) => root,
+        Err(error) => return report(&error),
+    };
+    match cli.command {
+        Command::Image(args) => finish(image::run(&root, &args)),
+        Command::Gen(args) => finish(gen_docs::run(&root, &args)),
+        Command::Qemu(args) => ExitCode::from(qemu::run(&root, &args)),
+        Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
+    }
+}
+
+fn finish(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+fn report(error: &str) -> ExitCode {
+    let prefix = if error.starts_with("error") { "" } else { "error: " };
+    eprintln!("{prefix}{}", error.trim_end());
+    ExitCode::FAILURE
+}

@@ -56,6 +56,8 @@ pub struct Marker {
     pub proves: String,
     /// Only required in runs of this variant (`hart`: booted with a boot-hart override).
     pub variant: Option<String>,
+    /// How often a whole run prints it: a daemon that the selftest has restarted is ready again.
+    pub times: u64,
 }
 
 impl Marker {
@@ -111,6 +113,7 @@ fn read(t: &Table<'_>, phases: &[String], system: &System, sink: &Sink<'_>) -> O
     let phase = t.require("phase", t.string("phase"));
     let proves = t.require("proves", t.string("proves"));
     let variant = t.string("variant");
+    let times = t.number("times", 16).map_or(1, |n| n.value);
     t.finish();
     let (text, emitter, phase) = (text?, emitter?, phase?);
     if !phases.contains(&phase.value) {
@@ -128,7 +131,7 @@ fn read(t: &Table<'_>, phases: &[String], system: &System, sink: &Sink<'_>) -> O
         }
     };
     let variant = variant.map(|v| v.value);
-    Some(Marker { text, emitter, phase: phase.value, proves: proves?.value, variant })
+    Some(Marker { text, emitter, phase: phase.value, proves: proves?.value, variant, times })
 }
 
 fn check(markers: &[Marker], phases: &[String], sink: &Sink<'_>) {

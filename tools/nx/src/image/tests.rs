@@ -1,0 +1,1 @@
+//! The packer on made-up programs: layout, determinism, refusals.
