@@ -1,0 +1,5 @@
+//! The selftest's peer; see the library.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+nexus_rt::entry!(selftest_peer::run);
