@@ -1,0 +1,32 @@
+//! All that logd needs from outside: time, the kernel's events, and policyd's decisions about
+//! who may read.
+
+use nexus_abi::KernelEvent;
+use nexus_service::permit::{Action, Authorizer};
+
+/// Reading ordinary entries.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLog;
+
+impl Action for ReadLog {
+    const CAPABILITY: &'static str = "log.read";
+}
+
+/// Reading the audit.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadAudit;
+
+impl Action for ReadAudit {
+    const CAPABILITY: &'static str = "audit.read";
+}
+
+/// The outside of logd.
+pub trait Env: Authorizer {
+    /// Nanoseconds since boot.
+    fn now_ns(&mut self) -> u64;
+
+    /// Takes some of the oldest events off the kernel's ring; how many left it, 0 if none waits
+    /// or the ring cannot be read. An event that does not decode is not passed on, so its number
+    /// is missing and counts as lost.
+    fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize;
+}

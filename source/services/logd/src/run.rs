@@ -1,0 +1,123 @@
+//! The shell around the state machine: maps what is wired, then serves. The same code runs in
+//! the image and in the simulator.
+
+use core::sync::atomic::AtomicU64;
+
+use nexus_abi::{
+    Call, Handle, KernelEvent, ServiceId, Sys,
+    layout::SLOT_SERVER,
+    syscall::{CapKind, Topic, VmoKind},
+};
+use nexus_ipc::{Deadline, connect, policy::Client};
+use nexus_service::{
+    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    serve,
+};
+use nexus_system::{markers, names, slots::logd as slots};
+use nexus_wire::Status;
+
+use crate::{ENTRIES_BYTES, Env, Found, Logd, Memory};
+
+/// Exit code: the endpoint is gone, so there is nothing left to do.
+const NO_ENDPOINT: i32 = 1;
+/// How long a connection to policyd may take: the supervisor may be starting a service.
+const CONNECT_NS: u64 = 500_000_000;
+/// How long a decision may take. policyd waits for nobody, so this is generous.
+const DECISION_NS: u64 = 100_000_000;
+
+/// Runs logd until its endpoint is gone.
+///
+/// The ready marker says that the journal and both its sources are attached. Without them
+/// ordinary entries are still served and the audit answers `unavailable`.
+pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
+    let memory = Memory {
+        journal: sys.map_words(slots::KEPT_JOURNAL, slots::KEPT_JOURNAL_BYTES).ok(),
+        lane: sys.map_words(slots::LANE_AUDIT, slots::LANE_AUDIT_BYTES).ok(),
+        entries: entries_memory(sys),
+    };
+    let (mut service, found) = Logd::attach(&memory);
+    if found == Some(Found::Foreign) {
+        sys.console("logd: the kept journal was not readable, started a new one\n");
+    }
+    if memory.entries.is_none() {
+        sys.console("logd: no memory for entries\n");
+    }
+    match found {
+        Some(_) if has_kernel_log(sys) => markers::LOGD_READY.emit(sys),
+        Some(_) => sys.console("logd: no kernel log, audit incomplete\n"),
+        None => sys.console("logd: no journal or no lane, no audit\n"),
+    }
+    let mask = slots::LANE_AUDIT_BIT | slots::KERNEL_LOG_BIT;
+    let mut env = Outside { sys, policyd: None };
+    let _gone = serve(&mut service, &mut env, Handle::fixed(SLOT_SERVER), mask);
+    NO_ENDPOINT
+}
+
+/// Entries live in memory of this instance only.
+fn entries_memory<S: Sys>(sys: &mut S) -> Option<&'static [AtomicU64]> {
+    let (len, authority) = (ENTRIES_BYTES as u64, Handle::NONE);
+    let vmo = sys.make(Call::VmoCreate { len, kind: VmoKind::Ram, authority }).ok()?;
+    sys.map_words(vmo, ENTRIES_BYTES).ok()
+}
+
+fn has_kernel_log<S: Sys>(sys: &mut S) -> bool {
+    let info = sys.info(slots::KERNEL_LOG, Topic::Cap);
+    info.is_ok_and(|[kind, ..]| kind == CapKind::KernelLog as u64)
+}
+
+/// The outside of logd: the clock, the kernel's ring and policyd.
+struct Outside<'s, S> {
+    sys: &'s mut S,
+    /// Made at the first question; logd starts without policyd.
+    policyd: Option<Client>,
+}
+
+impl<S: Sys> Outside<'_, S> {
+    fn connected(&mut self) -> Option<Client> {
+        if let Some(client) = self.policyd.take() {
+            return Some(client);
+        }
+        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
+        let ep = connect(self.sys, names::POLICYD, deadline).ok()?;
+        let seed = self.sys.now_ns() as u32;
+        Some(Client::new(ep, seed))
+    }
+}
+
+impl<S: Sys> nexus_service::Env for Outside<'_, S> {
+    type Sys = S;
+
+    fn sys(&mut self) -> &mut S {
+        self.sys
+    }
+}
+
+impl<S: Sys> Authorizer for Outside<'_, S> {
+    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
+        let mut client = self.connected().ok_or(Status::Unavailable)?;
+        let sys = &mut *self.sys;
+        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
+        let outcome = policyd.decide(subject, capability);
+        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
+            self.policyd = Some(client);
+        } else {
+            // No decision: whatever is wrong with the connection, the next question makes a new one.
+            let _gone_either_way = self.sys.run(Call::CapClose { cap: client.endpoint() });
+        }
+        outcome
+    }
+}
+
+impl<S: Sys> Env for Outside<'_, S> {
+    fn now_ns(&mut self) -> u64 {
+        self.sys.now_ns()
+    }
+
+    fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize {
+        let Ok([moved, ..]) = self.sys.info(slots::KERNEL_LOG, Topic::Events) else { return 0 };
+        let moved = usize::try_from(moved).unwrap_or(0).min(KernelEvent::PER_FRAME);
+        let (events, _) = self.sys.frame().as_chunks::<{ KernelEvent::BYTES }>();
+        events.iter().take(moved).filter_map(KernelEvent::decode).for_each(|event| take(&event));
+        moved
+    }
+}

@@ -1,0 +1,252 @@
+//! The state machine: appends, pages and counts. Guards that reading asks policyd first and that
+//! what a writer says about itself counts for nothing.
+
+use core::sync::atomic::AtomicU64;
+
+use nexus_abi::Sender;
+use nexus_service::{
+    Incoming, Outgoing, Service,
+    permit::{Permit, authorize},
+};
+use nexus_system::ids;
+use nexus_wire::{
+    FRAME_MAX, Status as Common,
+    audit::{self, PAGE_MAX, Page, Reason, Record},
+    log::{ENTRY_DATA_MAX, EntriesBuilder, Entry, Op, Refusal, Reply, Request, Status},
+};
+
+use crate::{
+    collector::{Collector, Filter},
+    entries::{self, Entries},
+    env::{Env, ReadAudit, ReadLog},
+    journal::Found,
+};
+
+/// How often the sources are drained when nobody rings: bounds how old an undelivered record can
+/// get, at 20 wake-ups a second.
+pub const TICK_NS: u64 = 50_000_000;
+
+/// The memory logd works in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory<'v> {
+    /// The journal; outlives logd.
+    pub journal: Option<&'v [AtomicU64]>,
+    /// The lane from policyd; outlives both.
+    pub lane: Option<&'v [AtomicU64]>,
+    /// Ordinary entries, zeroed at start.
+    pub entries: Option<&'v [AtomicU64]>,
+}
+
+/// The journal service. A part whose memory is missing answers `unavailable`.
+pub struct Logd<'v> {
+    audit: Option<Collector<'v>>,
+    entries: Option<Entries<'v>>,
+    next_tick_ns: u64,
+}
+
+type Refused = Status;
+type Frame = [u8; FRAME_MAX];
+
+impl<'v> Logd<'v> {
+    /// Attaches to whatever memory there is, and tells how the journal was found.
+    pub fn attach(memory: &Memory<'v>) -> (Self, Option<Found>) {
+        let audit = memory.journal.zip(memory.lane);
+        let (audit, found) = match audit.and_then(|(kept, lane)| Collector::attach(kept, lane)) {
+            Some((collector, found)) => (Some(collector), Some(found)),
+            None => (None, None),
+        };
+        let entries = memory.entries.and_then(Entries::new);
+        (Logd { audit, entries, next_tick_ns: 0 }, found)
+    }
+
+    fn answer<E: Env>(
+        &mut self,
+        request: &Request<'_>,
+        sender: Sender,
+        reply: &mut Frame,
+        env: &mut E,
+    ) -> Result<usize, Refused> {
+        match request.op {
+            Op::Append { entry } => self.append(request, &entry, sender, (reply, env)),
+            Op::Query { since_ns, max_count } => {
+                let permit = allowed(authorize(env, sender, ReadLog))?;
+                self.query(request, &permit, since_ns, (max_count, reply))
+            }
+            Op::Stats {} => {
+                let permit = allowed(authorize(env, sender, ReadLog))?;
+                self.stats(request, &permit, reply)
+            }
+            Op::AuditQuery { since_seq, subject, op, decision, request_nonce, max } => {
+                let permit = allowed(authorize(env, sender, ReadAudit))?;
+                let filter = Filter { subject, op, decision, nonce: request_nonce };
+                let audit = self.drained(env)?;
+                Ok(audit_page(audit, request, &permit, (since_seq, &filter, max), reply))
+            }
+            Op::AuditStats {} => {
+                let permit = allowed(authorize(env, sender, ReadAudit))?;
+                let audit = self.drained(env)?;
+                Ok(audit_stats(audit, request, &permit, reply))
+            }
+        }
+    }
+
+    /// The audit, with everything in it that was waiting.
+    fn drained<E: Env>(&mut self, env: &mut E) -> Result<&mut Collector<'v>, Refused> {
+        let audit = self.audit.as_mut().ok_or(Status::Unavailable)?;
+        audit.drain(env);
+        Ok(audit)
+    }
+
+    fn append<E: Env>(
+        &mut self,
+        request: &Request<'_>,
+        entry: &Entry<'_>,
+        sender: Sender,
+        (reply, env): (&mut Frame, &mut E),
+    ) -> Result<usize, Refused> {
+        let entries = self.entries.as_mut().ok_or(Status::Unavailable)?;
+        let record_id = entries.append(entry, sender.service.0, env.now_ns());
+        let body = Reply::Append { record_id, dropped: entries.usage().dropped };
+        Ok(request.answer(Status::Ok, body).encode(reply))
+    }
+
+    fn query(
+        &self,
+        request: &Request<'_>,
+        _permit: &Permit<ReadLog>,
+        since_ns: u64,
+        (max_count, reply): (u16, &mut Frame),
+    ) -> Result<usize, Refused> {
+        let log = self.entries.as_ref().ok_or(Status::Unavailable)?;
+        let mut scratch = [0; FRAME_MAX];
+        let mut page = EntriesBuilder::new(&mut scratch);
+        for read in log.since(since_ns).take(usize::from(max_count)) {
+            if !read.stored().is_some_and(|stored| page.push(&stored)) {
+                break;
+            }
+        }
+        let usage = log.usage();
+        let (total, dropped) = (usage.total, usage.dropped);
+        let body = Reply::Query { total, dropped, entries: page.finish() };
+        Ok(request.answer(Status::Ok, body).encode(reply))
+    }
+
+    fn stats(
+        &self,
+        request: &Request<'_>,
+        _permit: &Permit<ReadLog>,
+        reply: &mut Frame,
+    ) -> Result<usize, Refused> {
+        let usage = self.entries.as_ref().ok_or(Status::Unavailable)?.usage();
+        let body = Reply::Stats {
+            total: usage.total,
+            dropped: usage.dropped,
+            cap_records: entries::RECORDS as u32,
+            cap_bytes: (entries::RECORDS * ENTRY_DATA_MAX) as u32,
+            used_records: usage.records,
+            used_bytes: usage.bytes,
+        };
+        Ok(request.answer(Status::Ok, body).encode(reply))
+    }
+
+    /// A frame that is no request leaves a trace under the sender's stamped id, for which only
+    /// the sender's own records can be evicted.
+    fn note(&mut self, refusal: &Refusal, sender: &Sender, now_ns: u64) {
+        let (op, reason) = match refusal.status {
+            Status::Unsupported => (audit::Op::Unsupported, Reason::Unsupported),
+            _ => (audit::Op::Malformed, Reason::Malformed),
+        };
+        if let Some(audit) = &mut self.audit {
+            audit.note(&Record {
+                time_ns: now_ns,
+                enforcer: sender.service.0,
+                subject: sender.service.0,
+                target: ids::LOGD.0,
+                args: [u64::from(refusal.version) | (u64::from(refusal.op) << 8), 0],
+                ..Record::new(op, audit::Decision::Deny, reason)
+            });
+        }
+    }
+}
+
+impl<E: Env> Service<E> for Logd<'_> {
+    fn handle(&mut self, call: &Incoming<'_>, reply: &mut Frame, env: &mut E) -> Outgoing {
+        let len = match Request::decode(call.frame) {
+            Ok(request) => match self.answer(&request, call.sender, reply, env) {
+                Ok(len) => len,
+                Err(status) => request.respond(status).encode(reply),
+            },
+            Err(refusal) => {
+                self.note(&refusal, &call.sender, env.now_ns());
+                refusal.encode(reply)
+            }
+        };
+        Outgoing::bytes(len)
+    }
+
+    fn notified(&mut self, _bits: u64, env: &mut E) {
+        if let Some(audit) = &mut self.audit {
+            audit.drain(env);
+        }
+    }
+
+    fn next_tick_ns(&self) -> u64 {
+        if self.audit.is_some() { self.next_tick_ns } else { u64::MAX }
+    }
+
+    fn tick(&mut self, env: &mut E) {
+        if let Some(audit) = &mut self.audit {
+            audit.drain(env);
+        }
+        self.next_tick_ns = env.now_ns().saturating_add(TICK_NS);
+    }
+}
+
+/// A denial is policyd's word; anything else means that nobody could be asked.
+fn allowed<P>(outcome: Result<P, Common>) -> Result<P, Refused> {
+    outcome.map_err(|status| match status {
+        Common::Denied => Status::Denied,
+        _ => Status::Unavailable,
+    })
+}
+
+fn audit_page(
+    audit: &Collector<'_>,
+    request: &Request<'_>,
+    permit: &Permit<ReadAudit>,
+    (since, filter, max): (u64, &Filter, u8),
+    reply: &mut Frame,
+) -> usize {
+    let mut bytes = [[0; Record::BYTES]; PAGE_MAX];
+    let wanted = bytes.get_mut(..usize::from(max)).map_or(PAGE_MAX, |places| places.len());
+    let (filled, next_seq) = match bytes.get_mut(..wanted) {
+        Some(places) => audit.page(permit, since, filter, places),
+        None => (0, since),
+    };
+    match bytes.get(..filled).and_then(Page::new) {
+        Some(page) => {
+            request.answer(Status::Ok, Reply::AuditQuery { next_seq, page }).encode(reply)
+        }
+        None => request.respond(Status::Unavailable).encode(reply),
+    }
+}
+
+fn audit_stats(
+    audit: &Collector<'_>,
+    request: &Request<'_>,
+    permit: &Permit<ReadAudit>,
+    reply: &mut Frame,
+) -> usize {
+    let (ledger, retained) = audit.stats(permit);
+    let body = Reply::AuditStats {
+        produced: ledger.lane.accounted(),
+        stored: ledger.lane.stored,
+        lost: ledger.lane.lost,
+        evicted: ledger.entered().saturating_sub(retained),
+        retained,
+        kernel_produced: ledger.kernel.accounted(),
+        kernel_stored: ledger.kernel.stored,
+        kernel_lost: ledger.kernel.lost,
+    };
+    request.answer(Status::Ok, body).encode(reply)
+}
