@@ -30,6 +30,11 @@ pub(crate) fn services(system: &System, sink: &Sink<'_>) {
     lanes(system, sink);
 }
 
+/// A priority that is missing or no number is reported once, and compared with nothing.
+fn has_priority(service: &Service) -> bool {
+    service.priority.span != service.name.span
+}
+
 fn name(name: &At<String>, sink: &Sink<'_>) {
     let text = &name.value;
     let good = text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -66,7 +71,8 @@ fn calls(system: &System, at: usize, service: &Service, sink: &Sink<'_>) {
         if at == system.supervisor && call.value == system.authority {
             continue;
         }
-        if target.priority.value <= service.priority.value {
+        let known = has_priority(service) && has_priority(target);
+        if known && target.priority.value <= service.priority.value {
             let (low, high) = (service.priority.value, target.priority.value);
             sink.help(
                 &call.span,
@@ -93,7 +99,7 @@ fn shape(system: &System, at: usize, service: &Service, sink: &Sink<'_>) {
         let message = format!("priority {TOP_PRIORITY} is the supervisor's alone");
         sink.error(&priority.span, message);
     }
-    if at == system.supervisor && priority.value != TOP_PRIORITY && priority.span != *here {
+    if at == system.supervisor && priority.value != TOP_PRIORITY && has_priority(service) {
         sink.error(&priority.span, format!("the supervisor has priority {TOP_PRIORITY}"));
     }
     if at == system.supervisor && (service.restart.is_some() || !service.start) {
@@ -125,7 +131,7 @@ fn factory(system: &System, service: &Service, sink: &Sink<'_>) {
         return;
     };
     ceiling(factory, sink);
-    if factory.priority.value > service.priority.value {
+    if has_priority(service) && factory.priority.value > service.priority.value {
         sink.error(&factory.priority.span, "a factory's priority must not exceed its holder's");
     }
     for image in &service.images {

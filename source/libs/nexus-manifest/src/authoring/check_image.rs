@@ -85,6 +85,9 @@ fn members(system: &System, image: &Image, sink: &Sink<'_>) {
         }
         for lane in &system.lanes {
             let (producer, consumer) = (lane.producer.value, lane.consumer.value);
+            if producer.max(consumer) >= system.services.len() {
+                continue;
+            }
             let alone = (member.value == producer && !has(consumer))
                 || (member.value == consumer && !has(producer));
             if alone {

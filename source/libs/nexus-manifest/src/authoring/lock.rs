@@ -56,14 +56,16 @@ impl Lock {
 pub(crate) fn check(system: &System, lock: &Lock, sink: &Sink<'_>) {
     for service in &system.services {
         let (name, id) = (&service.name.value, service.id.value);
-        let help = "recipes/system.lock remembers every id; take a new one";
         for (locked_name, locked_id) in lock.0.iter() {
-            if locked_name == name && *locked_id != id {
-                let message = format!("`{name}` has id {locked_id}, for ever");
+            if id != 0 && locked_name == name && *locked_id != id {
+                let message = format!("`{name}` has had id {locked_id}, and ids do not change");
+                let help = format!("write `id = {locked_id}`: recipes/system.lock remembers");
                 sink.help(&service.id.span, message, help);
             }
-            if locked_name != name && *locked_id == id {
+            // While the other service is there too, this is reported as a duplicate.
+            if locked_name != name && *locked_id == id && system.service(locked_name).is_none() {
                 let message = format!("id {id} was given to `{locked_name}`");
+                let help = "recipes/system.lock remembers every id; take a new one";
                 sink.help(&service.id.span, message, help);
             }
         }

@@ -63,7 +63,10 @@ impl<'t> Table<'t> {
         let asked = self.asked.borrow();
         for key in self.table.keys() {
             if !asked.iter().any(|a| *a == key.get_ref().as_ref()) {
-                let what = format!("key in {}:", self.what);
+                let what = match self.what.as_str() {
+                    "" => "table".to_owned(),
+                    what => format!("key in {what}:"),
+                };
                 self.sink.unknown(&key.span(), &what, key.get_ref(), asked.iter().copied());
             }
         }

@@ -18,15 +18,19 @@ pub(crate) fn resolve(
             sink.error(&name.span, "`all` is the whole table and cannot be redefined");
             continue;
         }
-        let later = lists.iter().map(|(n, _)| n.value.as_str());
-        let later: Vec<&str> = later.filter(|n| !sets.iter().any(|(s, _)| s == n)).collect();
+        let later = |set: &str| {
+            lists.iter().any(|(n, _)| n.value == set) && !sets.iter().any(|(n, _)| n == set)
+        };
+        let mut usable = Vec::new();
         for item in items {
-            let Some(set) = item.value.strip_prefix('@') else { continue };
-            if later.contains(&set) {
-                sink.error(&item.span, format!("set `{set}` must stand above its use"));
+            match item.value.strip_prefix('@') {
+                Some(set) if later(set) => {
+                    sink.error(&item.span, format!("set `{set}` must stand above its use"));
+                }
+                _ => usable.push(item.clone()),
             }
         }
-        let mask = mask(items, &sets, sink);
+        let mask = mask(&usable, &sets, sink);
         sets.push((name.value.clone(), mask));
     }
     sets
