@@ -8,15 +8,34 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
 pub mod boot;
+mod cap;
+mod console;
+mod derive;
+mod endpoint;
+mod event;
+mod frames;
+mod info;
+pub mod inspect;
+mod ipc;
+mod life;
 pub mod limits;
 pub mod machine;
+mod map;
+mod notif;
+mod process;
+mod queue;
+mod sched;
+mod source;
+mod syscall;
+mod table;
 pub mod types;
+mod vmo;
 
 pub use boot::{BootConfig, DeviceWindow, InitPlan, InitSegment};
 pub use machine::{FrameSource, Machine};
 pub use types::{Pfn, ProcIndex};
 
-use nexus_abi::FaultCause;
+use nexus_abi::Handle;
 
 /// Who runs when the kernel returns to user mode.
 #[must_use]
@@ -29,50 +48,59 @@ pub enum Outcome {
 }
 
 /// The whole kernel state. Large: place it in a static.
-#[derive(Default)]
-pub struct Kernel {}
+pub struct Kernel {
+    procs: process::Processes,
+    ready: queue::PrioQueue,
+    /// End of the running process's slice; `u64::MAX` while it has no equal.
+    slice_end: u64,
+    /// What the machine's timer is programmed for.
+    timer_at: u64,
+    endpoints: endpoint::Endpoints,
+    notifs: notif::Notifs,
+    /// The handle the last refusal was about, for its event.
+    refused: Handle,
+    /// Processes to end because nobody can start them any more; bit per index.
+    doomed: u32,
+    /// Incarnations given out.
+    incarnations: u32,
+    factory: life::Factory,
+    caps: cap::Caps,
+    vmos: vmo::Vmos,
+    mappings: map::Mappings,
+    irqs: source::Irqs,
+    frames: frames::Frames,
+    events: event::Events,
+    console: console::Console,
+}
 
 impl Kernel {
     /// An empty kernel.
     #[must_use]
     pub const fn new() -> Kernel {
-        Kernel {}
+        Kernel {
+            procs: process::Processes::new(),
+            ready: queue::PrioQueue::EMPTY,
+            slice_end: sched::NEVER,
+            timer_at: sched::NEVER,
+            endpoints: table::Table::new(endpoint::Endpoint::EMPTY),
+            notifs: table::Table::new(notif::Notif::EMPTY),
+            refused: Handle::NONE,
+            doomed: 0,
+            incarnations: 0,
+            factory: life::Factory::EMPTY,
+            caps: cap::Caps::new(),
+            vmos: table::Table::new(vmo::Vmo::EMPTY),
+            mappings: map::Mappings::new(),
+            irqs: table::Table::new(source::Irq::EMPTY),
+            frames: frames::Frames::new(),
+            events: event::Events::new(),
+            console: console::Console::new(),
+        }
     }
+}
 
-    /// A system call of the running process `cur`: number (a7) and a0..a5.
-    pub fn syscall<M: Machine>(
-        &mut self,
-        m: &mut M,
-        cur: ProcIndex,
-        nr: u64,
-        args: &[u64; 6],
-    ) -> Outcome {
-        let _ = (m, nr, args);
-        Outcome::Resume(cur)
-    }
-
-    /// The timer fired; `cur` is the interrupted process, `None` when idle.
-    pub fn timer<M: Machine>(&mut self, m: &mut M, cur: Option<ProcIndex>) -> Outcome {
-        let _ = m;
-        cur.map_or(Outcome::Idle, Outcome::Resume)
-    }
-
-    /// Interrupt line `line` fired and was claimed; it is masked until its holder acknowledges.
-    pub fn irq<M: Machine>(&mut self, m: &mut M, cur: Option<ProcIndex>, line: u32) -> Outcome {
-        let _ = (m, line);
-        cur.map_or(Outcome::Idle, Outcome::Resume)
-    }
-
-    /// The hardware stopped `cur`; the process ends, its parent is told cause and address.
-    pub fn fault<M: Machine>(
-        &mut self,
-        m: &mut M,
-        cur: ProcIndex,
-        cause: FaultCause,
-        addr: u64,
-        pc: u64,
-    ) -> Outcome {
-        let _ = (m, cur, cause, addr, pc);
-        Outcome::Idle
+impl Default for Kernel {
+    fn default() -> Self {
+        Kernel::new()
     }
 }

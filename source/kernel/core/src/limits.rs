@@ -28,6 +28,9 @@ pub const MAX_IRQS: usize = 16;
 /// Scheduling priorities, 7 the highest; one byte holds the bitmap of non-empty queues.
 pub const PRIORITIES: usize = 8;
 
+/// The priority nothing precedes.
+pub const HIGHEST_PRIORITY: u8 = (PRIORITIES - 1) as u8;
+
 /// Physical frames the allocator can track: the 128 MiB of the reference machine.
 pub const MAX_FRAMES: usize = 32_768;
 
