@@ -2,7 +2,6 @@
 
 mod build;
 mod flat;
-mod pack;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -14,8 +13,8 @@ use std::{
 
 use nexus_manifest::authoring::{System, model::Image};
 
+use boot_image::{self as pack, Parts, Supervisor};
 use build::Program;
-use pack::{Parts, Supervisor};
 
 /// Package of the kernel binary.
 const KERNEL: &str = "nexus-kernel";

@@ -1,4 +1,8 @@
 //! The boot image: header page, compact manifest, blobs, each on its own pages.
+//!
+//! One packer for the image that QEMU boots and for the one the simulator boots.
+#![forbid(unsafe_code)]
+#![allow(clippy::arithmetic_side_effects, reason = "host tool: sizes are bounded by the manifest's [memory]")]
 
 use nexus_abi::layout::PAGE;
 use nexus_manifest::{
@@ -12,24 +16,33 @@ use serde_json::json;
 const MANIFEST_MAX: usize = 64 << 10;
 
 /// Everything that goes in.
-pub(super) struct Parts<'s> {
-    pub(super) system: &'s System,
-    pub(super) image: &'s Image,
-    pub(super) supervisor: Supervisor,
+pub struct Parts<'s> {
+    /// The checked manifest.
+    pub system: &'s System,
+    /// Which kind of image.
+    pub image: &'s Image,
+    /// The first process.
+    pub supervisor: Supervisor,
     /// Indices in the system and stripped ELFs.
-    pub(super) services: Vec<(usize, Vec<u8>)>,
-    pub(super) policy: Vec<u8>,
-    pub(super) boot_hart: Option<u64>,
+    pub services: Vec<(usize, Vec<u8>)>,
+    /// The compiled policy.
+    pub policy: Vec<u8>,
+    /// Hart to move to, if any.
+    pub boot_hart: Option<u64>,
 }
 
 /// The supervisor's load plan with the bytes of each segment: the kernel parses no ELF.
-pub(super) struct Supervisor {
+pub struct Supervisor {
     entry: u64,
     segments: Vec<(Segment, Vec<u8>)>,
 }
 
 impl Supervisor {
-    pub(super) fn new(elf: &[u8]) -> Result<Supervisor, String> {
+    /// Reads the plan off an ELF.
+    ///
+    /// # Errors
+    /// What the loader refuses.
+    pub fn new(elf: &[u8]) -> Result<Supervisor, String> {
         let plan = nexus_elf::plan(elf).map_err(|e| format!("the supervisor's ELF: {e:?}"))?;
         let mut segments = Vec::new();
         for s in plan.segments() {
@@ -48,15 +61,20 @@ impl Supervisor {
 }
 
 /// A finished boot image.
-pub(super) struct Boot {
-    pub(super) bytes: Vec<u8>,
-    pub(super) manifest: BootManifest,
+pub struct Boot {
+    /// The image.
+    pub bytes: Vec<u8>,
+    /// What its compact manifest says.
+    pub manifest: BootManifest,
 }
 
 /// Places the manifest behind the header and everything else behind the manifest. Where the
 /// blobs begin depends on the manifest's length and the other way round: room for the manifest
 /// grows by a page until it fits.
-pub(super) fn pack(parts: &Parts<'_>) -> Result<Boot, String> {
+///
+/// # Errors
+/// What does not fit, in words.
+pub fn pack(parts: &Parts<'_>) -> Result<Boot, String> {
     let mut room = PAGE;
     while room <= MANIFEST_MAX as u64 {
         if let Some(boot) = pack_with(parts, room)? {
@@ -146,7 +164,10 @@ fn header(
 }
 
 /// The expanded manifest as JSON, for debuggers and people.
-pub(super) fn describe(parts: &Parts<'_>, boot: &Boot, build_id: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What the serialiser says.
+pub fn describe(parts: &Parts<'_>, boot: &Boot, build_id: &str) -> Result<String, String> {
     let hex = |e: &Extent| blake3::Hash::from_bytes(e.digest).to_hex().to_string();
     let services: Vec<_> = (boot.manifest.services.iter())
         .map(|s| json!({ "name": s.name.as_str(), "id": s.id, "blake3": hex(&s.image), "bytes": s.image.len }))
@@ -164,7 +185,8 @@ pub(super) fn describe(parts: &Parts<'_>, boot: &Boot, build_id: &str) -> Result
 }
 
 /// One line per program, for the terminal.
-pub(super) fn summary(parts: &Parts<'_>, kernel: usize, boot: &Boot) -> String {
+#[must_use]
+pub fn summary(parts: &Parts<'_>, kernel: usize, boot: &Boot) -> String {
     let line = |name: &str, bytes: u64| format!("  {name:<18} {bytes:>8} bytes\n");
     let mut out = format!("{} image of {}\n", parts.image.name.value, parts.system.name);
     out += &line("kernel", kernel as u64);
