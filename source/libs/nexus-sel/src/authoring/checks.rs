@@ -1,0 +1,164 @@
+//! What is wrong with rules that resolve: conflicts, duplicates, rules that decide nothing,
+//! broken assertions.
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::authoring::diagnostics::Diagnostic;
+use crate::authoring::document::Never;
+use crate::authoring::model::{Cell, Model};
+use crate::authoring::registry::Registered;
+use crate::authoring::resolve::{Scope, Written};
+use crate::decision::Effect;
+use crate::policy::Sensitivity;
+
+/// The same subject and the same capability, written twice.
+pub(crate) fn conflicts(rules: &[Written], out: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<(&str, &str), Vec<&Written>> = BTreeMap::new();
+    for rule in rules {
+        let key = (rule.entry.subject.text.as_str(), rule.entry.capability.text.as_str());
+        let earlier = seen.entry(key).or_default();
+        for other in earlier.iter() {
+            if let Some(found) = conflict(other, rule) {
+                out.push(found);
+                break;
+            }
+        }
+        earlier.push(rule);
+    }
+}
+
+fn conflict(first: &Written, second: &Written) -> Option<Diagnostic> {
+    let (subject, capability) = (&second.entry.subject.text, &second.entry.capability);
+    let other = &first.entry.capability.place;
+    if first.entry.effect == second.entry.effect {
+        let same = first.rule.when == second.rule.when;
+        let message = format!("`{subject}` already has this rule for `{}`", capability.text);
+        return same.then(|| {
+            Diagnostic::warning("duplicate-rule", message)
+                .at(&capability.place, "again here")
+                .at(other, "first here")
+        });
+    }
+    // An allow with a conditional deny is an exception; with an unconditional one it is dead.
+    let deny = if first.entry.effect == Effect::Deny { first } else { second };
+    let word =
+        |rule: &Written| if rule.entry.effect == Effect::Deny { "denied" } else { "allowed" };
+    deny.rule.when.is_always().then(|| {
+        let message = format!("`{}` is both allowed and denied to `{subject}`", capability.text);
+        Diagnostic::error("allow-and-deny", message)
+            .at(&capability.place, format!("{} here", word(second)))
+            .at(other, format!("{} here", word(first)))
+            .help("deny always wins: remove one of the two")
+    })
+}
+
+/// Rules that win nowhere, and wildcards that hand out more than their author may know.
+pub(crate) fn lints(
+    rules: &[Written],
+    model: &Model,
+    scope: &Scope<'_>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let winners: BTreeSet<u32> =
+        model.cells.values().flat_map(Cell::rules).map(|(_, rule)| rule).collect();
+    let reported: BTreeSet<_> =
+        out.iter().filter_map(|d| Some(d.labels.first()?.place.order())).collect();
+    for (id, rule) in (1_u32..).zip(rules) {
+        let place = &rule.entry.capability.place;
+        if !winners.contains(&id) && !reported.contains(&place.order()) {
+            out.extend(idle(rule, rules, model));
+        }
+        if rule.entry.effect == Effect::Allow && rule.entry.capability.text.contains('*') {
+            out.extend(broad(rule, scope.caps));
+        }
+    }
+}
+
+fn idle(rule: &Written, rules: &[Written], model: &Model) -> Option<Diagnostic> {
+    let at = (*rule.rule.rows.first()?, *rule.rule.caps.first()?);
+    let (effect, winner) = model.cells.get(&at)?.rules().next()?;
+    let winner = rules.get(winner.checked_sub(1)? as usize)?;
+    let dead = effect == Effect::Deny && rule.entry.effect == Effect::Allow;
+    let (code, what) =
+        if dead { ("dead-allow", "denied") } else { ("covered-rule", "already decided") };
+    let (subject, capability) = (&rule.entry.subject.text, &rule.entry.capability);
+    let message = format!("this rule for `{subject}` and `{}` decides nothing", capability.text);
+    let found = Diagnostic::warning(code, message);
+    Some(
+        found
+            .at(&capability.place, "idle")
+            .at(&winner.entry.capability.place, format!("{what} here")),
+    )
+}
+
+fn broad(rule: &Written, caps: &[Registered]) -> Option<Diagnostic> {
+    let covered = rule.rule.caps.iter().filter_map(|cap| caps.get(*cap as usize));
+    let high: Vec<&str> = covered
+        .filter(|cap| cap.sensitivity == Sensitivity::High)
+        .map(|cap| cap.name.as_str())
+        .collect();
+    let capability = &rule.entry.capability;
+    let message = format!("`{}` grants sensitive capabilities", capability.text);
+    (!high.is_empty()).then(|| {
+        Diagnostic::warning("broad-wildcard", message)
+            .at(&capability.place, format!("covers {}", high.join(", ")))
+            .help("name sensitive capabilities one by one")
+    })
+}
+
+/// Assertions over the finished cells: what may be allowed, under whatever condition.
+pub(crate) fn assertions(
+    nevers: &[&Never],
+    rules: &[Written],
+    model: &Model,
+    scope: &mut Scope<'_>,
+    judge: bool,
+) {
+    for never in nevers {
+        let caps: Vec<Option<Vec<u32>>> =
+            never.capabilities.iter().map(|word| scope.capability(word)).collect();
+        let subjects: Vec<Option<Vec<u32>>> =
+            never.subjects.iter().map(|word| scope.subject(word)).collect();
+        let except: Vec<Option<Vec<u32>>> =
+            never.except.iter().map(|word| scope.subject(word)).collect();
+        let complete =
+            [&caps, &subjects, &except].iter().all(|list| list.iter().all(Option::is_some));
+        if !complete || !judge {
+            continue;
+        }
+        let set = |list: Vec<Option<Vec<u32>>>| -> BTreeSet<u32> {
+            list.into_iter().flatten().flatten().collect()
+        };
+        let (caps, except) = (set(caps), set(except));
+        let everybody = subjects.is_empty();
+        let subjects = set(subjects);
+        let mut broken: BTreeMap<u32, (u32, u32, usize)> = BTreeMap::new();
+        for ((row, cap), cell) in &model.cells {
+            let asked = (everybody || subjects.contains(row)) && !except.contains(row);
+            if !asked || !caps.contains(cap) {
+                continue;
+            }
+            let grant = cell.rules().find(|(effect, _)| *effect == Effect::Allow);
+            if let Some((_, rule)) = grant {
+                let entry = broken.entry(rule).or_insert((*row, *cap, 0));
+                entry.2 = entry.2.saturating_add(1);
+            }
+        }
+        for (rule, (row, cap, count)) in broken {
+            let Some(rule) = rule.checked_sub(1).and_then(|at| rules.get(at as usize)) else {
+                continue;
+            };
+            let subject = scope.rows.get(row as usize).map_or("?", String::as_str);
+            let name = scope.caps.get(cap as usize).map_or("?", |cap| cap.name.as_str());
+            let more = match count.saturating_sub(1) {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let message = format!("`{subject}` may `{name}`{more}, which must never be");
+            let found = Diagnostic::error("never-violated", message)
+                .at(&rule.entry.capability.place, "granted here")
+                .at(&never.place, "forbidden here")
+                .help(format!("the reason given: {}", never.reason));
+            scope.out.push(found);
+        }
+    }
+}

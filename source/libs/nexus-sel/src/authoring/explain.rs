@@ -1,0 +1,116 @@
+//! Why a decision is what it is: the evaluator's own answer beside every rule that spoke.
+use crate::authoring::Compiled;
+use crate::authoring::diagnostics::Diagnostics;
+use crate::authoring::resolve::Written;
+use crate::decision::{Decision, Effect, Facts, Reason, RuleId};
+use crate::limits::Limits;
+use crate::policy::Policy;
+
+/// A rule as its author wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSource {
+    /// Its id in decisions and audit records.
+    pub id: RuleId,
+    /// Allow or deny.
+    pub effect: Effect,
+    /// Service, group, class or glob, as written.
+    pub subject: String,
+    /// Name or wildcard, as written.
+    pub capability: String,
+    /// The gates it needs, as written.
+    pub gates: Vec<String>,
+    /// Recipe file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+/// What a rule contributed to a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It decided.
+    Decided,
+    /// It would have granted, had its condition held.
+    WouldGrant,
+    /// It speaks about the pair but did not decide.
+    Lost,
+}
+
+/// A decision and the rules that speak about the pair.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// From the evaluator.
+    pub decision: Decision,
+    /// In rule order.
+    pub rules: Vec<(RuleSource, Role)>,
+}
+
+impl Compiled {
+    /// The compiled policy, ready to decide.
+    ///
+    /// # Errors
+    /// Never for a `Compiled` as the compiler returned it.
+    pub fn policy(&self) -> Result<Policy<'_>, crate::BlobError> {
+        Policy::open(&self.words)
+    }
+
+    /// Asks the evaluator, then lists the rules about this subject and capability.
+    ///
+    /// # Errors
+    /// As [`Compiled::policy`].
+    pub fn explain<L: Limits>(
+        &self,
+        subject: u64,
+        capability: &str,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Result<Explanation, crate::BlobError> {
+        let decision = self.policy()?.decide_with(subject, capability.as_bytes(), facts, limits);
+        let row = self.row(subject);
+        let cap = self.model.capabilities.iter().position(|cap| cap.name == capability);
+        let speaks = |index: usize| {
+            let (Some(row), Some(cap)) = (row, cap) else { return false };
+            let rule = self.resolved.get(index);
+            rule.is_some_and(|r| r.rows.contains(&(row as u32)) && r.caps.contains(&(cap as u32)))
+        };
+        let rules = self.rules.iter().enumerate().filter(|(index, _)| speaks(*index));
+        let rules = rules.map(|(_, rule)| (rule.clone(), role(rule.id, &decision))).collect();
+        Ok(Explanation { decision, rules })
+    }
+
+    fn row(&self, subject: u64) -> Option<usize> {
+        let named = self.model.subjects.iter().position(|(_, id)| *id == subject);
+        named.or_else(|| {
+            let mut classes = self.model.classes.iter();
+            let class = classes.position(|(first, last)| (*first..=*last).contains(&subject))?;
+            class.checked_add(self.model.subjects.len())
+        })
+    }
+}
+
+fn role(rule: RuleId, decision: &Decision) -> Role {
+    match (rule == decision.rule, decision.reason) {
+        (true, Reason::GateClosed) => Role::WouldGrant,
+        (true, _) => Role::Decided,
+        (false, _) => Role::Lost,
+    }
+}
+
+pub(crate) fn sources(written: &[Written], files: &Diagnostics) -> Vec<RuleSource> {
+    let sources = (1_u32..).zip(written).map(|(id, Written { entry, .. })| {
+        let at = files.position(&entry.capability.place);
+        RuleSource {
+            id: RuleId(id),
+            effect: entry.effect,
+            subject: entry.subject.text.clone(),
+            capability: entry.capability.text.clone(),
+            gates: entry.when.iter().map(|word| word.text.clone()).collect(),
+            file: files.file(&entry.capability.place).to_owned(),
+            line: at.line,
+            column: at.column,
+        }
+    });
+    sources.collect()
+}

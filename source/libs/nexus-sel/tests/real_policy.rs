@@ -1,0 +1,77 @@
+//! The policy that ships, and what hostile hands can do to its blob.
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+use std::path::Path;
+
+use nexus_sel::authoring::{Compiled, SystemNames, compile_dir, from_bytes, reemit};
+use nexus_sel::{Facts, Policy, Reason};
+
+/// The services of the contract; the boot manifest's own test keeps names and ids in step.
+fn system() -> SystemNames {
+    let services = [
+        ("nexus-init", 1),
+        ("policyd", 2),
+        ("logd", 3),
+        ("selftest-client", 20),
+        ("selftest-peer", 21),
+        ("bench-client", 30),
+        ("bench-server", 31),
+        ("probe", 900),
+    ];
+    let providers = ["nexus-init", "policyd", "logd", "selftest-peer", "bench-server"];
+    SystemNames::new(
+        services.map(|(name, id)| (name.to_owned(), id)).to_vec(),
+        providers.map(str::to_owned).to_vec(),
+    )
+}
+
+fn real() -> Compiled {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../recipes/policy");
+    compile_dir(&dir, &system()).unwrap_or_else(|errors| panic!("\n{errors}"))
+}
+
+#[test]
+fn compiles_without_warnings_and_fits() {
+    let real = real();
+    assert!(real.warnings.items.is_empty(), "\n{}", real.warnings);
+    assert!(real.blob.len() < 8 * 1024, "{} bytes", real.blob.len());
+    assert_eq!(from_bytes(&real.blob).unwrap(), real.words);
+    println!("blob: {} bytes, {} rules", real.blob.len(), real.rules.len());
+}
+
+#[test]
+fn decides() {
+    let real = real();
+    let policy = real.policy().unwrap();
+    let bring_up = policy.fact(b"bring-up").unwrap();
+    assert_eq!(bring_up.owner, 1);
+    let on = Facts { bits: bring_up.mask, ..Facts::NONE };
+    for (subject, capability, facts, expected) in [
+        (20, "audit.read", Facts::NONE, Reason::Allowed),
+        (20, "crypto.sign", Facts::NONE, Reason::NotPermitted),
+        (20, "fs.read", Facts::NONE, Reason::Allowed),
+        (20, "fs.verify", Facts::NONE, Reason::DeniedByRule),
+        (20, "device.keygen", Facts::NONE, Reason::GateClosed),
+        (20, "device.keygen", on, Reason::Allowed),
+        (20, "route.bench-server", Facts::NONE, Reason::NotPermitted),
+        (20, "fs.delete", Facts::NONE, Reason::UnknownCapability),
+        (99, "ipc.core", Facts::NONE, Reason::UnknownSubject),
+        (0, "ipc.core", Facts::NONE, Reason::UnknownSubject),
+        (20, "", Facts::NONE, Reason::UnknownCapability),
+    ] {
+        let decision = policy.decide(subject, capability.as_bytes(), facts);
+        assert_eq!(decision.reason, expected, "{subject} {capability}");
+        assert_eq!(decision.is_allow(), expected == Reason::Allowed);
+    }
+    assert_eq!(policy.subject_id(b"logd"), Some(3));
+    assert_eq!(policy.subject_name(20).unwrap().as_str(), "selftest-client");
+    assert_eq!(policy.subject_id(b"logd\0"), None);
+}
+
+#[test]
+fn reemits_byte_identical() {
+    let real = real();
+    let policy = real.policy().unwrap();
+    assert_eq!(reemit(&policy).unwrap(), real.words);
+    assert_eq!(self::real().blob, real.blob, "same input, same bytes");
+    let _ = Policy::open(&real.words).unwrap();
+}
