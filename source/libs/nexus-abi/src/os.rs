@@ -216,3 +216,10 @@ pub fn instret() -> u64 {
     unsafe { asm!("rdinstret {}", out(reg) count, options(nostack)) };
     count
 }
+
+/// Ten instructions that do nothing, for the bench client's calibration.
+#[inline(always)]
+pub fn nop10() {
+    // SAFETY: `nop` changes nothing; a compressed `nop` is one instruction as well.
+    unsafe { asm!(".rept 10", "nop", ".endr", options(nostack)) };
+}
