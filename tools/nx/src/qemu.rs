@@ -8,6 +8,7 @@ mod folder;
 mod ladder;
 mod process;
 mod report;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
@@ -138,7 +139,7 @@ fn judged(boot: &Boot, args: &QemuArgs) -> Result<u8, String> {
         scope: &scope,
     };
     report::write(&run)?;
-    report::print(&run, &boot.root);
+    report::print(&run, boot);
     let code = run.verdict.exit_code(captured.ending, &scope);
     match earlier {
         Some(earlier) if code == PASSED => Ok(report::compare(&earlier, &captured.log)),

@@ -1,68 +1,39 @@
-//! The ladder of one run from recipes/markers.toml, emitters resolved by recipes/system.toml.
+//! The ladder of one run: recipes/markers.toml, as far as this variant prints it.
 use std::path::Path;
 
-use serde::Deserialize;
+use nexus_manifest::authoring::markers::Emitter;
+use nexus_manifest::authoring::{Markers, System};
 
 use crate::judge::{Ladder, Marker, Origin};
 
-#[derive(Deserialize)]
-struct Markers {
-    marker: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    text: String,
-    emitter: String,
-    phase: String,
-    variant: Option<String>,
-    times: Option<usize>,
-}
-
-/// Reads both recipes; `variant` adds its markers to those of every run.
+/// Reads the recipes; `variant` adds its markers to those of every run.
 pub(super) fn load(root: &Path, variant: Option<&str>) -> Result<Ladder, String> {
-    let read = |name: &str| {
-        let path = root.join("recipes").join(name);
-        std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))
-    };
-    parse(&read("markers.toml")?, &read("system.toml")?, variant)
+    let system = System::load(root).map_err(|why| why.to_string())?;
+    let markers = Markers::load(root, &system).map_err(|why| why.to_string())?;
+    ladder(&markers, variant)
 }
 
-/// The same from text.
-pub(super) fn parse(markers: &str, system: &str, variant: Option<&str>) -> Result<Ladder, String> {
-    let markers: Markers = toml::from_str(markers).map_err(|why| format!("markers.toml: {why}"))?;
-    let system: toml::Table =
-        toml::from_str(system).map_err(|why| format!("system.toml: {why}"))?;
+/// The same from the list.
+pub(super) fn ladder(list: &Markers, variant: Option<&str>) -> Result<Ladder, String> {
     if let Some(name) = variant
-        && markers.marker.iter().all(|entry| entry.variant.as_deref() != Some(name))
+        && list.markers.iter().all(|marker| marker.variant.as_deref() != Some(name))
     {
         return Err(format!("no marker of variant '{name}' in recipes/markers.toml"));
     }
-    let mut ladder = Ladder::default();
-    for entry in markers.marker {
-        // Phases are in the order of their first marker, whatever the variant.
-        let phase = ladder.phase(&entry.phase).unwrap_or_else(|| {
-            ladder.phases.push(entry.phase.clone());
-            ladder.phases.len() - 1
-        });
-        if entry.variant.is_some() && entry.variant.as_deref() != variant {
-            ladder.elsewhere.push(entry.text);
+    let mut ladder = Ladder { phases: list.phases.clone(), ..Ladder::default() };
+    for marker in &list.markers {
+        if marker.variant.is_some() && marker.variant.as_deref() != variant {
+            ladder.elsewhere.push(marker.text.value.clone());
             continue;
         }
-        let origin = origin(&system, &entry.emitter)?;
-        let times = entry.times.unwrap_or(1);
-        ladder.markers.push(Marker { text: entry.text, origin, phase, times });
+        let origin = match marker.emitter {
+            Emitter::Kernel => Origin::Kernel,
+            Emitter::Service { id, .. } => Origin::Service(id),
+        };
+        let phase = ladder.phase(&marker.phase).ok_or("a marker of no phase")?;
+        let times = usize::try_from(marker.times).map_err(|why| why.to_string())?;
+        let text = marker.text.value.clone();
+        ladder.markers.push(Marker { text, origin, phase, times });
     }
     Ok(ladder)
-}
-
-fn origin(system: &toml::Table, emitter: &str) -> Result<Origin, String> {
-    if emitter == "kernel" {
-        return Ok(Origin::Kernel);
-    }
-    let service = system.get("service").and_then(|services| services.get(emitter));
-    let id = service.and_then(|service| service.get("id")).and_then(toml::Value::as_integer);
-    id.and_then(|id| u64::try_from(id).ok())
-        .map(Origin::Service)
-        .ok_or_else(|| format!("markers.toml: emitter '{emitter}' is no service of system.toml"))
 }

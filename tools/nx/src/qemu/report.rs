@@ -1,11 +1,10 @@
 //! What a run leaves behind: a few lines for people, markers.json and junit.xml for tools.
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Captured;
+use super::{Boot, Captured, symbols};
 use crate::judge::{Ending, Fault, Ladder, MARKER_FAILURE, PASSED, Scope, Verdict};
 
 /// Lines of the console shown after a failure.
@@ -46,8 +45,8 @@ impl Run<'_> {
 }
 
 /// The summary, as the last lines of output.
-pub(super) fn print(run: &Run<'_>, root: &Path) {
-    let folder = run.captured.folder.strip_prefix(root).unwrap_or(&run.captured.folder);
+pub(super) fn print(run: &Run<'_>, boot: &Boot) {
+    let folder = run.captured.folder.strip_prefix(&boot.root).unwrap_or(&run.captured.folder);
     let seconds = run.captured.elapsed.as_secs_f32();
     let required = run.verdict.required.len();
     let code = run.code();
@@ -71,8 +70,11 @@ pub(super) fn print(run: &Run<'_>, root: &Path) {
         println!("  {fault}");
     }
     println!("--- last {EXCERPT_LINES} lines of {}/serial.log", folder.display());
-    for line in last_lines(&run.captured.log) {
-        println!("{line}");
+    let excerpt = last_lines(&run.captured.log).join("\n");
+    println!("{excerpt}");
+    let programs = symbols::load(&boot.image.with_file_name("elf"));
+    for line in symbols::explain(&excerpt, &programs) {
+        println!("symbol: {line}");
     }
     let stderr =
         fs::read_to_string(run.captured.folder.join("qemu-stderr.log")).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::process::Command;
 use super::folder::RunFolder;
 use super::process::{self, Limits, Watched};
 use super::report::{Run, first_difference, junit, markers_json};
+use super::symbols::{Function, explain};
 use super::*;
 use crate::judge::{Marker, Origin};
 
@@ -130,30 +131,37 @@ fn test_durations() {
     }
 }
 
-const SYSTEM: &str = "[service.policyd]\nid = 2\n[service.selftest-client]\nid = 20\n";
+/// A marker list over the tree's own services.
+fn markers(text: &str) -> nexus_manifest::authoring::Markers {
+    use nexus_manifest::authoring::{Markers, Source, System};
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let system = System::load(&root).map_err(|why| why.to_string()).unwrap();
+    let source = Source { name: "markers.toml".to_owned(), text: text.to_owned() };
+    Markers::parse(&source, &system).map_err(|why| why.to_string()).unwrap()
+}
+
 const MARKERS: &str = "\
-[[marker]]\ntext = \"policyd: ready\"\nemitter = \"policyd\"\nphase = \"bring-up\"\ntimes = 2\n\
-[[marker]]\ntext = \"K\"\nemitter = \"kernel\"\nphase = \"kernel\"\nvariant = \"hart\"\n\
-[[marker]]\ntext = \"E\"\nemitter = \"selftest-client\"\nphase = \"end\"\n";
+phases = [\"bring-up\", \"kernel\", \"end\"]\n\
+[[marker]]\ntext = \"policyd: ready\"\nemitter = \"policyd\"\nphase = \"bring-up\"\nproves = \"p\"\ntimes = 2\n\
+[[marker]]\ntext = \"KSELFTEST: k\"\nemitter = \"kernel\"\nphase = \"kernel\"\nproves = \"p\"\nvariant = \"hart\"\n\
+[[marker]]\ntext = \"SELFTEST: end\"\nemitter = \"selftest-client\"\nphase = \"end\"\nproves = \"p\"\n";
 
 #[test]
 fn test_ladder_resolves_emitters_and_variants() {
-    let plain = ladder::parse(MARKERS, SYSTEM, None).unwrap();
+    let plain = ladder::ladder(&markers(MARKERS), None).unwrap();
     assert_eq!(plain.phases, ["bring-up", "kernel", "end"]);
     let origins: Vec<Origin> = plain.markers.iter().map(|m| m.origin).collect();
     assert_eq!(origins, [Origin::Service(2), Origin::Service(20)]);
     assert_eq!(plain.markers.first().unwrap().times, 2);
-    assert_eq!(plain.elsewhere, ["K"]);
-    let hart = ladder::parse(MARKERS, SYSTEM, Some("hart")).unwrap();
+    assert_eq!(plain.elsewhere, ["KSELFTEST: k"]);
+    let hart = ladder::ladder(&markers(MARKERS), Some("hart")).unwrap();
     assert_eq!((hart.markers.len(), hart.elsewhere.len()), (3, 0));
     assert_eq!(hart.markers.get(1).unwrap().origin, Origin::Kernel);
 }
 
 #[test]
-fn test_reject_unknown_emitter_and_variant() {
-    let stranger = MARKERS.replace("selftest-client", "strangerd");
-    assert!(ladder::parse(&stranger, SYSTEM, None).unwrap_err().contains("strangerd"));
-    assert!(ladder::parse(MARKERS, SYSTEM, Some("heart")).unwrap_err().contains("heart"));
+fn test_reject_unknown_variant() {
+    assert!(ladder::ladder(&markers(MARKERS), Some("heart")).unwrap_err().contains("heart"));
 }
 
 #[test]
@@ -194,4 +202,22 @@ fn test_reports_say_the_same_as_the_verdict() {
     assert!(xml.contains("tests=\"3\" failures=\"2\""), "{xml}");
     assert!(xml.contains("name=\"A &lt;ok&gt; &amp; &quot;b&quot;\"/>"), "{xml}");
     assert!(xml.contains("name=\"B\"><failure message=\"missing\"/>"), "{xml}");
+}
+
+#[test]
+fn test_addresses_are_told_by_function() {
+    let function = Function {
+        program: "policyd".to_owned(),
+        name: "policyd::run".to_owned(),
+        start: 0x1400_0000,
+        len: 0x20,
+    };
+    let log = "[1] fault at 0x1400001c, again 0x1400001c\n[1] 0x14000020 0x0 0x zz";
+    let lines = explain(log, std::slice::from_ref(&function));
+    assert_eq!(lines, ["0x1400001c is policyd::run in policyd, +0x1c"]);
+}
+
+#[test]
+fn test_symbols_of_no_folder_are_none() {
+    assert_eq!(symbols::load(Path::new("no/such/folder")), []);
 }
