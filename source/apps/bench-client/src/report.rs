@@ -1,0 +1,83 @@
+//! What is printed, in which order: calibration first, then every figure, between sentinels.
+
+use core::fmt::{self, Write};
+
+use bench_server::instret;
+use nexus_abi::Sys;
+
+use crate::{Failure, ipc_figures, kernel_figures, policy_figure};
+
+/// What an empty pair of readings counts: the second reading itself.
+const EMPTY: u64 = 1;
+/// What ten instructions between them count.
+const NOP10: u64 = 11;
+
+/// Frame lengths the IPC figures are taken at: nothing, what fits one cache line, the longest.
+const LENGTHS: [(usize, [&str; 3]); 3] = [
+    (0, ["call.0", "reply_recv.0", "round_trip.0"]),
+    (64, ["call.64", "reply_recv.64", "round_trip.64"]),
+    (512, ["call.512", "reply_recv.512", "round_trip.512"]),
+];
+
+/// Prints one line.
+pub(crate) fn line<S: Sys>(sys: &mut S, text: fmt::Arguments<'_>) {
+    let mut line = heapless::String::<160>::new();
+    let _cut = line.write_fmt(text);
+    sys.console(&line);
+    sys.console("\n");
+}
+
+fn figure<S: Sys>(sys: &mut S, name: &str, instructions: u64) {
+    line(sys, format_args!("{{\"name\":\"{name}\",\"instructions\":{instructions}}}"));
+}
+
+/// Measures everything; figures are printed only after the calibration held.
+pub(crate) fn all<S: Sys>(sys: &mut S) -> Result<(), Failure> {
+    let (empty, nop10) = calibrate();
+    line(sys, format_args!("BENCH-BEGIN"));
+    figure(sys, "calibrate.empty", empty);
+    figure(sys, "calibrate.nop10", nop10);
+    if (empty, nop10) != (EMPTY, NOP10) {
+        return Err("calibration: counts mean nothing");
+    }
+    figures(sys)?;
+    line(sys, format_args!("BENCH-END"));
+    Ok(())
+}
+
+fn calibrate() -> (u64, u64) {
+    let (first, second) = (instret(), instret());
+    let before = instret();
+    nop10();
+    let after = instret();
+    (second.wrapping_sub(first), after.wrapping_sub(before))
+}
+
+#[inline(always)]
+fn nop10() {
+    #[cfg(all(nexus_env = "os", target_os = "none"))]
+    nexus_abi::os::nop10();
+}
+
+fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
+    let null = kernel_figures::null_syscall(sys)?;
+    figure(sys, "null_syscall", null);
+    let server = ipc_figures::connect_server(sys)?;
+    for (len, [call, reply_recv, round_trip]) in LENGTHS {
+        let exchange = ipc_figures::exchange(sys, server, len)?;
+        figure(sys, call, exchange.call);
+        figure(sys, reply_recv, exchange.reply_recv);
+        figure(sys, round_trip, exchange.round_trip);
+    }
+    let signal = ipc_figures::signal_waiter(sys, server)?;
+    figure(sys, "signal_waiter", signal);
+    let map = kernel_figures::vm_map(sys)?;
+    figure(sys, "vm_map", map);
+    let revoke = kernel_figures::cap_revoke(sys)?;
+    figure(sys, "cap_revoke", revoke);
+    let create = kernel_figures::proc_create(sys)?;
+    figure(sys, "proc_create", create);
+    let check = policy_figure::policy_check(sys)?;
+    figure(sys, "policy_check", check);
+    Ok(())
+}
