@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(names::of(nexus_abi::ServiceId(0)), None);
         assert_eq!(slots::policyd::LANE_AUDIT_BYTES, slots::logd::LANE_AUDIT_BYTES);
         assert_eq!(slots::policyd::LANE_AUDIT_BELL_BIT, slots::logd::LANE_AUDIT_BIT);
-        assert!(slots::logd::KEPT_JOURNAL_BYTES >= 1024 * 128 + 64);
+        const { assert!(slots::logd::KEPT_JOURNAL_BYTES >= 1024 * 128 + 64) };
         assert_eq!(markers::SELFTEST_POLICY_ALLOW.text(), "SELFTEST: policy allow ok");
         assert_eq!(machine::KERNEL_BASE, 0x8020_0000);
         assert_eq!(machine::DEVICES.len(), 1);
