@@ -33,7 +33,7 @@ fn figure<S: Sys>(sys: &mut S, name: &str, instructions: u64) {
 
 /// Measures everything; figures are printed only after the calibration held.
 pub(crate) fn all<S: Sys>(sys: &mut S) -> Result<(), Failure> {
-    let (empty, nop10) = calibrate();
+    let (empty, nop10) = (empty_pair(), ten_nops());
     line(sys, format_args!("BENCH-BEGIN"));
     figure(sys, "calibrate.empty", empty);
     figure(sys, "calibrate.nop10", nop10);
@@ -45,18 +45,22 @@ pub(crate) fn all<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     Ok(())
 }
 
-fn calibrate() -> (u64, u64) {
-    let (first, second) = (instret(), instret());
+/// Not inlined, so that the compiler has nothing else to place between the readings.
+#[inline(never)]
+fn empty_pair() -> u64 {
     let before = instret();
-    nop10();
     let after = instret();
-    (second.wrapping_sub(first), after.wrapping_sub(before))
+    after.wrapping_sub(before)
 }
 
-#[inline(always)]
-fn nop10() {
+/// As [`empty_pair`].
+#[inline(never)]
+fn ten_nops() -> u64 {
+    let before = instret();
     #[cfg(all(nexus_env = "os", target_os = "none"))]
     nexus_abi::os::nop10();
+    let after = instret();
+    after.wrapping_sub(before)
 }
 
 fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
