@@ -126,12 +126,12 @@ macro_rules! protocol {
                 match self { $(Self::$variant { .. } => $code,)+ Self::Refused { op } => *op }
             }
 
-            /// The body of a reply that says nothing but its status.
+            /// The body of a reply that says nothing but its status, which is OK or is not.
             #[inline]
             #[must_use]
-            pub const fn empty(op: u8, version: u8) -> Self {
+            pub const fn empty(op: u8, version: u8, ok: bool) -> Self {
                 match (op, version) {
-                    $(($code, $($v)|+) if when!($when) => {
+                    $(($code, $($v)|+) if ok || when!($when) => {
                         Self::$variant { $($rfield: <$rfty as $crate::Zero>::ZERO),* }
                     })+
                     _ => Self::Refused { op },
@@ -208,8 +208,9 @@ macro_rules! protocol {
             /// A reply to this request with no more than a status in it.
             #[inline]
             #[must_use]
-            pub const fn respond(&self, status: $status) -> Response $(<$rl>)? {
-                let body = $reply_enum::empty(self.op.code(), self.version);
+            pub fn respond(&self, status: $status) -> Response $(<$rl>)? {
+                let ok = status == <$status as StatusSet>::OK;
+                let body = $reply_enum::empty(self.op.code(), self.version, ok);
                 $crate::Response { version: self.version, nonce: self.nonce, status, body }
             }
 
@@ -278,7 +279,7 @@ macro_rules! protocol {
             /// Writes the reply and returns its length in bytes.
             #[inline]
             pub fn encode(&self, frame: &mut [u8; $crate::FRAME_MAX]) -> usize {
-                let body = $reply_enum::empty(self.op, self.version);
+                let body = $reply_enum::empty(self.op, self.version, false);
                 let (version, nonce, status) = (self.version, self.nonce, self.status);
                 $crate::Response { version, nonce, status, body }.encode(frame)
             }
