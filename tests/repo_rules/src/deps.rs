@@ -7,6 +7,9 @@ use crate::tree::File;
 /// Crates without any knowledge of the OS: host tools and the image share them.
 const PURE: [&str; 5] = ["nexus-abi", "nexus-wire", "nexus-sel", "nexus-elf", "nexus-manifest"];
 
+/// What only the host uses of the tree besides pure crates: build scripts and generated facts.
+const FOR_TOOLS: [&str; 2] = ["nexus-build", "nexus-system"];
+
 /// One crate of the tree: its name, its directory and the crates it builds with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crate {
@@ -72,33 +75,28 @@ pub fn check(crates: &[Crate]) -> Vec<Violation> {
 /// Why this edge may not be; `to_dir` is `None` for an external crate.
 fn forbidden(from: &Crate, to: &str, to_dir: Option<&str>) -> Option<&'static str> {
     let pure = PURE.contains(&to);
-    match (from.dir.as_str(), to_dir) {
-        ("source/kernel/core", _) => {
-            (to != "nexus-abi").then_some("the kernel core has the ABI only")
-        }
-        (dir, None) => {
-            dir.starts_with("source/kernel/").then_some("no external crate in the kernel")
-        }
-        (_, Some(to_dir)) if PURE.contains(&from.name.as_str()) => {
-            (!pure).then_some(if is_program(to_dir) {
-                "a pure crate knows no service"
-            } else {
-                "a pure crate depends on pure crates only"
-            })
-        }
-        (dir, Some(to_dir)) if is_program(dir) && is_program(to_dir) => {
-            Some("a service never depends on another")
-        }
-        (dir, Some(to_dir))
-            if dir.starts_with("source/libs/") || dir.starts_with("source/drivers/") =>
-        {
-            is_program(to_dir).then_some("a library knows no service")
-        }
-        (dir, Some(to_dir)) if dir.starts_with("tools/") => {
-            (!pure && to_dir.starts_with("source/")).then_some("tools use pure crates only")
-        }
-        _ => None,
+    let dir = from.dir.as_str();
+    let below = |top: &str| dir.starts_with(top);
+    let Some(to_dir) = to_dir else {
+        return below("source/kernel/").then_some("no external crate in the kernel");
+    };
+    if below("source/kernel/core") {
+        return (to != "nexus-abi").then_some("the kernel core has the ABI only");
     }
+    if PURE.contains(&from.name.as_str()) {
+        return (!pure).then_some("a pure crate depends on pure crates only");
+    }
+    if below("tools/") {
+        let fine = pure || FOR_TOOLS.contains(&to) || to_dir.starts_with("tools/");
+        return (!fine).then_some("tools use pure crates only");
+    }
+    if below("source/libs/") || below("source/drivers/") {
+        return is_program(to_dir).then_some("a library knows no program");
+    }
+    // The selftest knows the probe it starts; nobody builds a service into himself.
+    let app_on_app = below("source/apps/") && to_dir.starts_with("source/apps/");
+    (is_program(dir) && is_program(to_dir) && !app_on_app)
+        .then_some("a service never depends on another")
 }
 
 /// Directories whose crates are programs of the image.
@@ -172,6 +170,14 @@ mod tests {
         assert_eq!(found(krate("app", "source/apps/app", &["policyd"])), 1);
         assert_eq!(found(krate("nexus-init", "source/init/nexus-init", &["policyd"])), 1);
         assert_eq!(found(krate("nexus-rt", "source/libs/nexus-rt", &["policyd"])), 1);
+        let probe = krate("probe", "source/apps/probe", &[]);
+        let with_probe = |from: Crate| {
+            let mut all = tree();
+            all.extend([probe.clone(), from]);
+            check(&all).len()
+        };
+        assert_eq!(with_probe(krate("selftest", "source/apps/selftest", &["probe"])), 0);
+        assert_eq!(with_probe(krate("logd", "source/services/logd", &["probe"])), 1);
     }
 
     #[test]

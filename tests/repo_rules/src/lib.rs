@@ -8,6 +8,7 @@
 
 pub mod cfg_axis;
 pub mod deps;
+pub mod exceptions;
 pub mod hosts;
 pub mod islands;
 pub mod magic;

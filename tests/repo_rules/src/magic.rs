@@ -1,10 +1,14 @@
 //! A protocol's magic is written in nexus-wire and nowhere else.
 use crate::Violation;
+use crate::exceptions::Exceptions;
 use crate::tokens::{Kind, Token, tokens, without_tests};
 use crate::tree::File;
 
 /// The crate that owns every frame's bytes.
 const WIRE: &str = "source/libs/nexus-wire/";
+
+/// Its name in exceptions.toml.
+const RULE: &str = "magic";
 
 /// The magics that nexus-wire declares: `magic b"XX"`.
 #[must_use]
@@ -28,41 +32,43 @@ fn magics(tokens: &[Token]) -> Vec<[u8; 2]> {
     bytes.collect()
 }
 
-/// Every literal outside nexus-wire and outside tests that spells a magic.
+/// Every literal outside nexus-wire and outside tests that spells a magic, and every exception
+/// that is no longer used.
 #[must_use]
-pub fn check(files: &[&File], magics: &[[u8; 2]]) -> Vec<Violation> {
+pub fn check(files: &[&File], magics: &[[u8; 2]], exceptions: &mut Exceptions) -> Vec<Violation> {
     let others = files.iter().filter(|file| !file.path.starts_with(WIRE) && !file.is_test());
-    others.flat_map(|file| check_file(file, magics)).collect()
+    let mut found = Vec::new();
+    for file in others {
+        for (line, magic) in spelled(file, magics) {
+            let magic = String::from_utf8_lossy(&magic).into_owned();
+            if !exceptions.excuse(RULE, &file.path, &magic) {
+                found.push(format!("{}:{line}: magic {magic} outside nexus-wire", file.path));
+            }
+        }
+    }
+    found.extend(exceptions.idle(RULE));
+    found
 }
 
-fn check_file(file: &File, magics: &[[u8; 2]]) -> Vec<Violation> {
+fn spelled(file: &File, magics: &[[u8; 2]]) -> Vec<(usize, [u8; 2])> {
     let tokens = without_tests(&tokens(&file.text));
-    let literal = tokens.iter().filter(|t| starts_frame(t, magics)).map(|t| t.line);
-    let pair =
-        tokens.windows(3).filter(|w| is_pair(w, magics)).filter_map(|w| w.first().map(|t| t.line));
-    literal
-        .chain(pair)
-        .map(|line| format!("{}:{line}: protocol magic outside nexus-wire", file.path))
-        .collect()
+    let literal = tokens.iter().filter_map(|t| Some((t.line, frame_start(t)?)));
+    let pair = tokens.windows(3).filter_map(|w| Some((w.first()?.line, pair(w)?)));
+    literal.chain(pair).filter(|(_, bytes)| magics.contains(bytes)).collect()
 }
 
-/// `b"PO"`, or `b"PO\x01…"`: the magic alone or with a version behind it.
-fn starts_frame(token: &Token, magics: &[[u8; 2]]) -> bool {
-    let Kind::Bytes(text) = &token.kind else { return false };
-    let magic = text.as_bytes().split_at_checked(2);
-    magic.is_some_and(|(magic, rest)| {
-        magics.iter().any(|m| m == magic) && (rest.is_empty() || rest.starts_with(b"\\x"))
-    })
+/// The first two bytes of `b"PO"`, or of `b"PO\x01…"`: alone or with a version behind them.
+fn frame_start(token: &Token) -> Option<[u8; 2]> {
+    let Kind::Bytes(text) = &token.kind else { return None };
+    let (start, rest) = text.as_bytes().split_first_chunk()?;
+    (rest.is_empty() || rest.starts_with(b"\\x")).then_some(*start)
 }
 
 /// `b'P', b'O'` or `0x50, 0x4F`.
-fn is_pair(window: &[Token], magics: &[[u8; 2]]) -> bool {
+fn pair(window: &[Token]) -> Option<[u8; 2]> {
     match window {
-        [a, comma, b] if comma.is(',') => match (byte(a), byte(b)) {
-            (Some(a), Some(b)) => magics.contains(&[a, b]),
-            _ => false,
-        },
-        _ => false,
+        [a, comma, b] if comma.is(',') => Some([byte(a)?, byte(b)?]),
+        _ => None,
     }
 }
 
@@ -88,7 +94,7 @@ mod tests {
     const ELSEWHERE: &str = "source/services/x/src/lib.rs";
 
     fn found(path: &str, text: &str) -> usize {
-        check(&[&File::new(path, text)], &[*b"PO"]).len()
+        check(&[&File::new(path, text)], &[*b"PO"], &mut Exceptions::default()).len()
     }
 
     #[test]
@@ -113,6 +119,17 @@ mod tests {
             assert_eq!(found(ELSEWHERE, text), 1, "{text}");
             assert_eq!(found(WIRE_FILE, text), 0);
         }
+    }
+
+    #[test]
+    fn test_exceptions_excuse_one_magic_in_one_file() {
+        let text =
+            "[[exception]]\nrule = \"magic\"\nfile = \"a.rs\"\nwhat = \"PO\"\nreason = \"why\"\n";
+        let excused = |path: &str| {
+            let mut list = Exceptions::parse(text).unwrap();
+            check(&[&File::new(path, "b\"PO\"")], &[*b"PO"], &mut list).len()
+        };
+        assert_eq!((excused("a.rs"), excused("b.rs")), (0, 2));
     }
 
     #[test]

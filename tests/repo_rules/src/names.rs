@@ -1,10 +1,12 @@
 //! A service's name is written in its own crate, in recipes, in tests and in documents; a slot
 //! number nowhere, because slots are generated.
-use serde::Deserialize;
-
 use crate::Violation;
+use crate::exceptions::Exceptions;
 use crate::tokens::{Kind, Token, tokens, without_tests};
 use crate::tree::File;
+
+/// Its name in exceptions.toml.
+const RULE: &str = "service-name";
 
 /// Names of the `[service.<name>]` stanzas of recipes/system.toml.
 ///
@@ -17,57 +19,19 @@ pub fn services(system_toml: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// A place where a name may stand all the same.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exception {
-    /// The file.
-    pub file: String,
-    /// The name.
-    pub name: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// The `[[exception]]` list of names.toml.
-///
-/// # Errors
-/// When the text does not parse.
-pub fn exceptions(names_toml: &str) -> Result<Vec<Exception>, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Names {
-        #[serde(default)]
-        exception: Vec<Exception>,
-    }
-    toml::from_str(names_toml).map(|n: Names| n.exception).map_err(|why| why.to_string())
-}
-
 /// Every literal that equals a service's name where it may not stand, and every exception that
 /// is no longer used.
 #[must_use]
-pub fn check(files: &[&File], services: &[String], exceptions: &[Exception]) -> Vec<Violation> {
-    let mut used = vec![false; exceptions.len()];
+pub fn check(files: &[&File], services: &[String], exceptions: &mut Exceptions) -> Vec<Violation> {
     let mut found = Vec::new();
     for file in files.iter().filter(|file| !file.is_test()) {
         for (line, name) in literals(file, services) {
-            let excused = exceptions.iter().position(|e| e.file == file.path && e.name == name);
-            match excused.and_then(|index| used.get_mut(index)) {
-                Some(used) => *used = true,
-                None => found.push(format!("{}:{line}: names the service {name}", file.path)),
+            if !exceptions.excuse(RULE, &file.path, &name) {
+                found.push(format!("{}:{line}: names the service {name}", file.path));
             }
         }
     }
-    let idle = exceptions.iter().zip(&used).filter(|(_, used)| !**used);
-    found.extend(
-        idle.map(|(e, _)| format!("names.toml: unused exception {} in {}", e.name, e.file)),
-    );
-    found.extend(
-        exceptions
-            .iter()
-            .filter(|e| e.reason.trim().is_empty())
-            .map(|e| format!("names.toml: {} in {} has no reason", e.name, e.file)),
-    );
+    found.extend(exceptions.idle(RULE));
     found
 }
 
@@ -110,17 +74,12 @@ fn slot_numbers_of(file: &File) -> Vec<Violation> {
 mod tests {
     use super::*;
 
-    fn found(path: &str, text: &str, exceptions: &[Exception]) -> Vec<Violation> {
-        check(&[&File::new(path, text)], &["policyd".to_owned()], exceptions)
+    fn found(path: &str, text: &str, list: &str) -> Vec<Violation> {
+        let mut exceptions = Exceptions::parse(list).unwrap();
+        check(&[&File::new(path, text)], &["policyd".to_owned()], &mut exceptions)
     }
 
-    fn exception(reason: &str) -> Exception {
-        Exception {
-            file: "source/a/src/l.rs".into(),
-            name: "policyd".into(),
-            reason: reason.into(),
-        }
-    }
+    const EXCEPTION: &str = "[[exception]]\nrule = \"service-name\"\nfile = \"source/a/src/l.rs\"\nwhat = \"policyd\"\nreason = \"why\"\n";
 
     #[test]
     fn test_services_come_from_the_manifest() {
@@ -134,7 +93,7 @@ mod tests {
     #[test]
     fn test_reject_name_outside_its_crate() {
         for text in ["connect(\"policyd\")", "x(b\"policyd\")", "r\"policyd\""] {
-            assert_eq!(found("source/a/src/l.rs", text, &[]).len(), 1, "{text}");
+            assert_eq!(found("source/a/src/l.rs", text, "").len(), 1, "{text}");
         }
     }
 
@@ -143,7 +102,7 @@ mod tests {
         for path in
             ["source/services/policyd/src/main.rs", "tests/x/src/lib.rs", "source/a/tests/b.rs"]
         {
-            assert_eq!(found(path, "f(\"policyd\")", &[]), [""; 0], "{path}");
+            assert_eq!(found(path, "f(\"policyd\")", ""), [""; 0], "{path}");
         }
         for text in [
             "// \"policyd\"",
@@ -151,24 +110,14 @@ mod tests {
             "policyd",
             "#[cfg(test)] mod t { f(\"policyd\") }",
         ] {
-            assert_eq!(found("source/a/src/l.rs", text, &[]), [""; 0], "{text}");
+            assert_eq!(found("source/a/src/l.rs", text, ""), [""; 0], "{text}");
         }
     }
 
     #[test]
-    fn test_exceptions_are_used_and_have_reasons() {
-        assert_eq!(found("source/a/src/l.rs", "\"policyd\"", &[exception("why")]), [""; 0]);
-        assert_eq!(found("source/b/src/l.rs", "\"policyd\"", &[exception("why")]).len(), 2);
-        assert_eq!(found("source/a/src/l.rs", "\"policyd\"", &[exception(" ")]).len(), 1);
-    }
-
-    #[test]
-    fn test_exceptions_parse() {
-        let text =
-            "[[exception]]\nfile = \"source/a/src/l.rs\"\nname = \"policyd\"\nreason = \"why\"\n";
-        assert_eq!(exceptions(text).unwrap(), [exception("why")]);
-        assert_eq!(exceptions("").unwrap(), []);
-        assert!(exceptions("[[exception]]\nfile = \"a\"\n").is_err());
+    fn test_exceptions_excuse_and_must_be_used() {
+        assert_eq!(found("source/a/src/l.rs", "\"policyd\"", EXCEPTION), [""; 0]);
+        assert_eq!(found("source/b/src/l.rs", "\"policyd\"", EXCEPTION).len(), 2);
     }
 
     #[test]
