@@ -97,3 +97,53 @@ impl<S: Sys> Authorizer for PolicyAuthorizer<'_, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Sign {
+        key: u32,
+    }
+    impl Action for Sign {
+        const CAPABILITY: &'static str = "crypto.sign";
+    }
+
+    /// Allows one subject one capability; counts the questions.
+    struct Only {
+        subject: ServiceId,
+        capability: &'static str,
+        asked: u32,
+    }
+    impl Authorizer for Only {
+        fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
+            self.asked += 1;
+            let held = subject == self.subject && capability == self.capability;
+            if held { Ok(Evidence { nonce: self.asked }) } else { Err(Status::Denied) }
+        }
+    }
+
+    fn from(service: u64) -> Sender {
+        Sender { service: ServiceId(service), incarnation: 1, badge: 0 }
+    }
+
+    #[test]
+    fn a_permit_carries_action_subject_and_decision() {
+        let mut authorizer = Only { subject: ServiceId(7), capability: "crypto.sign", asked: 0 };
+        let permit = authorize(&mut authorizer, from(7), Sign { key: 3 }).unwrap();
+        assert_eq!(permit.action(), &Sign { key: 3 });
+        assert_eq!((permit.subject(), permit.evidence().nonce), (ServiceId(7), 1));
+    }
+
+    #[test]
+    fn test_reject_subjects_and_capabilities_nobody_granted() {
+        let mut authorizer = Only { subject: ServiceId(7), capability: "crypto.sign", asked: 0 };
+        let stranger = authorize(&mut authorizer, from(8), Sign { key: 3 });
+        assert_eq!(stranger.err(), Some(Status::Denied));
+        authorizer.capability = "rng.entropy";
+        let other = authorize(&mut authorizer, from(7), Sign { key: 3 });
+        assert_eq!(other.err(), Some(Status::Denied));
+        assert_eq!(authorizer.asked, 2);
+    }
+}
