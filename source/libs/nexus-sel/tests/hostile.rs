@@ -1,0 +1,240 @@
+//! A blob is hostile bytes: an error or the same meaning, never a panic.
+#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+use nexus_sel::authoring::{Compiled, Input, SystemNames, compile};
+use nexus_sel::bounds::{MAX_BLOB_WORDS, MAX_PADDING_WORDS};
+use nexus_sel::{BlobError, Bucket, Buckets, Decision, Facts, Policy};
+use proptest::prelude::*;
+
+/// Small, but with every kind of entry: gates, limits, expiry, a class, a family, a deny.
+fn sample() -> Compiled {
+    let registry = "\
+[\"ipc.core\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\n\
+[\"fs.read\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\n\
+[\"fs.verify-a-long-name\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\naudit = \"required\"\n\
+[\"key.use\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\nsensitivity = \"high\"\n\
+[\"route.*\"]\nexpand = \"providers\"\nmeaning = \"m\"\nenforcer = \"logd\"\n";
+    let base = "schema = 2\nversion = 7\n\
+[facts]\nupdate = { owner = \"logd\", meaning = \"m\" }\nnight = { owner = \"init\", meaning = \"m\" }\n\
+[gates]\nupdate = { when = \"update\", unless = \"night\", meaning = \"m\" }\n\
+[allow]\ninit = [\"ipc.core\", \"fs.*\", { capability = \"key.use\", when = \"update\" }]\n\
+logd = [\"route.logd\", { capability = \"key.use\", limit = { count = 2, per = \"1s\" } }]\n\
+bundle = [\"ipc.core\", { capability = \"fs.read\", until = 2030-01-01T00:00:00Z }]\n\
+[deny]\ninit = [\"fs.verify-a-long-name\"]\n\
+\"*\" = [{ capability = \"key.use\", until = 2027-01-01T00:00:00Z }]\n";
+    let services = vec![("init".to_owned(), 1), ("logd".to_owned(), 3)];
+    let mut system = SystemNames::new(services, vec!["logd".to_owned()]);
+    system.classes.push(("bundle".to_owned(), 1024, 4095));
+    compile(Input::new("capabilities.toml", registry), vec![Input::new("base.toml", base)], &system)
+        .unwrap_or_else(|errors| panic!("\n{errors}"))
+}
+
+/// Every answer a policy can give, over all names, some ids and all facts.
+fn answers(policy: &Policy<'_>) -> Vec<Decision> {
+    let mut all = Vec::new();
+    for subject in [0, 1, 2, 3, 1023, 1024, 4095, 4096, u64::MAX] {
+        for name in ["ipc.core", "fs.read", "fs.verify-a-long-name", "key.use", "route.logd", "x"] {
+            for bits in 0..4 {
+                for wall_s in [0, 1_700_000_000, 1_850_000_000, 2_000_000_000] {
+                    let mut one = [Bucket::FULL];
+                    let mut limits = Buckets { buckets: &mut one, now_ns: 1 };
+                    let facts = Facts { bits, wall_s };
+                    all.push(policy.decide_with(subject, name.as_bytes(), facts, &mut limits));
+                }
+            }
+        }
+        let _ = (policy.subject_name(subject), policy.subject_id(b"init"), policy.fact(b"night"));
+    }
+    all.extend(
+        policy.capabilities().map(|(name, _)| policy.decide(1, name.as_bytes(), Facts::NONE)),
+    );
+    let _ = policy.subjects().count();
+    all
+}
+
+/// Writes the right digest into mutated words, so that the structural checks have to answer.
+fn reseal(words: &mut [u64]) {
+    let bytes = |part: &[u64]| part.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let covered = [bytes(&words[..5]), bytes(&words[21..])].concat();
+    let digest = blake3::hash(&covered);
+    for (word, chunk) in words[5..9].iter_mut().zip(digest.as_bytes().as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+}
+
+#[test]
+fn resealing_is_what_the_compiler_does() {
+    let mut words = sample().words;
+    let original = words.clone();
+    reseal(&mut words);
+    assert_eq!(words, original);
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let words = sample().words;
+    for len in 0..words.len() {
+        assert!(Policy::open(&words[..len]).is_err(), "{len} words");
+        let mut cut = words[..len].to_vec();
+        if len > 21 {
+            cut[2] = len as u64;
+            reseal(&mut cut);
+            assert!(Policy::open(&cut).is_err(), "{len} words, resealed");
+        }
+    }
+}
+
+#[test]
+fn every_bit_flip_is_refused_or_means_the_same() {
+    let words = sample().words;
+    let expected = answers(&Policy::open(&words).unwrap());
+    for at in 0..words.len() {
+        for bit in 0..64 {
+            let mut flipped = words.clone();
+            flipped[at] ^= 1 << bit;
+            match Policy::open(&flipped) {
+                // Only signature and key lie outside the digest.
+                Ok(policy) => {
+                    assert!((9..21).contains(&at), "word {at} bit {bit}");
+                    assert_eq!(answers(&policy), expected);
+                    assert!(policy.signature().is_some());
+                }
+                Err(error) => {
+                    let early = [BlobError::Magic, BlobError::Format, BlobError::Length];
+                    let other = [BlobError::Reserved, BlobError::Digest];
+                    assert!(early.contains(&error) || other.contains(&error), "{error:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The digest cannot be relied on: it comes with the blob. Behind a right digest every flip
+/// still ends in an error or in a policy that answers.
+#[test]
+fn every_resealed_bit_flip_is_refused_or_answers() {
+    let words = sample().words;
+    let (mut refused, mut opened) = (0, 0);
+    for at in (0..words.len()).filter(|at| !(5..21).contains(at)) {
+        for bit in 0..64 {
+            let mut flipped = words.clone();
+            flipped[at] ^= 1 << bit;
+            reseal(&mut flipped);
+            match Policy::open(&flipped) {
+                Ok(policy) => {
+                    opened += 1;
+                    assert!(!answers(&policy).is_empty());
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    println!("{refused} refused, {opened} opened as another policy");
+    assert!(refused > 3 * opened);
+}
+
+#[test]
+fn padding_of_a_page_is_fine_and_no_more() {
+    let words = sample().words;
+    let mut padded = words.clone();
+    padded.resize(words.len() + MAX_PADDING_WORDS, 0);
+    assert_eq!(Policy::open(&padded).unwrap().digest(), Policy::open(&words).unwrap().digest());
+    padded.push(0);
+    assert_eq!(Policy::open(&padded).unwrap_err(), BlobError::Length);
+    let mut dirty = words.clone();
+    dirty.push(1);
+    assert_eq!(Policy::open(&dirty).unwrap_err(), BlobError::Reserved);
+}
+
+/// Each refusal has its own error, behind a right digest.
+#[test]
+fn test_reject_each_kind_of_damage() {
+    let words = sample().words;
+    let section = |index: usize| {
+        let entry = words[21 + index];
+        (entry as u32 as usize, (entry >> 32) as usize)
+    };
+    let part = |index: usize| section(index).0;
+    let damage = |at: usize, value: u64| {
+        let mut bad = words.clone();
+        bad[at] = value;
+        if !(5..21).contains(&at) {
+            reseal(&mut bad);
+        }
+        Policy::open(&bad).map(|_| ()).unwrap_err()
+    };
+    let xor = |at: usize, mask: u64| damage(at, words[at] ^ mask);
+    assert_eq!(Policy::open(&words[..34]).unwrap_err(), BlobError::TooShort);
+    assert_eq!(damage(0, 1), BlobError::Magic);
+    assert_eq!(damage(1, 2), BlobError::Format);
+    assert_eq!(damage(2, words.len() as u64 + 1), BlobError::Length);
+    assert_eq!(damage(2, MAX_BLOB_WORDS as u64 + 1), BlobError::Length);
+    assert_eq!(damage(2, u64::MAX), BlobError::Length);
+    assert_eq!(damage(4, 1), BlobError::Reserved);
+    assert_eq!(damage(5, 0), BlobError::Digest);
+    assert_eq!(xor(21, 1), BlobError::Section);
+    assert_eq!(xor(25, 1 << 40), BlobError::Section);
+    let params = part(0);
+    assert_eq!(xor(params + 1, 1), BlobError::Table, "even multiplier");
+    assert_eq!(xor(params + 2, 1 << 20), BlobError::Table, "reserved");
+    assert_eq!(xor(params + 2, 1), BlobError::Table, "bucket count");
+    assert_eq!(xor(params + 9, 1 << 32), BlobError::Table);
+    assert_eq!(damage(params + 9, 1 << 20), BlobError::Table, "too many rules");
+    assert_eq!(xor(params, 1), BlobError::Subject, "another id seed moves the ids");
+    assert_eq!(xor(params + 6, 1), BlobError::Name, "another name seed moves the names");
+    let names = part(7);
+    assert_eq!(xor(names + 1, 0x20), BlobError::Name, "upper case");
+    assert_eq!(damage(names, 49), BlobError::Name, "too long");
+    assert_eq!(xor(names, 1 << 25), BlobError::Name, "reserved");
+    let rows = part(8);
+    assert_eq!(xor(rows, 1 << 31), BlobError::Row, "unknown capability");
+    assert_eq!(xor(rows, 1 << 32), BlobError::Row, "wrong first cell");
+    let cells = part(9);
+    assert_eq!(damage(cells, 0), BlobError::Rule, "rule 0");
+    let (chains, len) = section(10);
+    assert!(len >= 8);
+    assert_eq!(damage(chains, 0), BlobError::Rule);
+
+    assert_eq!(damage(chains + 1, 4), BlobError::Rule, "a fact that does not exist");
+    assert_eq!(damage(chains + 3, 0), BlobError::Rule, "expired at birth");
+    assert_eq!(damage(part(11), 0), BlobError::Limit);
+    assert_eq!(damage(part(11) + 1, 0), BlobError::Limit);
+    assert_eq!(damage(part(12), 0), BlobError::Class, "id 0");
+    assert_eq!(damage(part(12) + 1, 1), BlobError::Class, "ends before it begins");
+    assert_eq!(xor(part(12) + 2, 1), BlobError::Class, "somebody else's row");
+    assert_eq!(damage(part(13), 0), BlobError::Fact, "no owner");
+    assert_eq!(xor(part(13) + 1, 1), BlobError::Fact, "another name");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_words_are_refused(words in proptest::collection::vec(any::<u64>(), 0..200)) {
+        prop_assert!(Policy::open(&words).is_err());
+    }
+
+    #[test]
+    fn any_damage_behind_a_right_digest_is_refused_or_answers(
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0_u8..4), 1..6),
+    ) {
+        let mut words = sample_words();
+        for (at, value, kind) in edits {
+            let at = 21 + at.index(words.len() - 21);
+            words[at] = match kind {
+                0 => value,
+                1 => value & 0xff,
+                2 => words[at].wrapping_add(value & 3),
+                _ => words[at] ^ (1 << (value & 63)),
+            };
+        }
+        reseal(&mut words);
+        if let Ok(policy) = Policy::open(&words) {
+            prop_assert!(!answers(&policy).is_empty());
+        }
+    }
+}
+
+fn sample_words() -> Vec<u64> {
+    static WORDS: std::sync::OnceLock<Vec<u64>> = std::sync::OnceLock::new();
+    WORDS.get_or_init(|| sample().words).clone()
+}
