@@ -2,7 +2,7 @@
 
 os_target := "riscv64imac-unknown-none-elf"
 # Crates that only ever run on the host; all others are linted for the image too.
-host_only := "--exclude nx --exclude nexus-sim --exclude nexus-build --exclude e2e_policy --exclude repo_rules"
+host_only := "--exclude nx --exclude boot-image --exclude nexus-sim --exclude nexus-build --exclude e2e_policy --exclude repo_rules"
 
 # List the recipes
 default:

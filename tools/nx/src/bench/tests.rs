@@ -100,7 +100,15 @@ fn test_bless_inserts_between_rows_and_keeps_comments_in_place() {
 fn test_bless_adds_a_new_row() {
     let text = blessed(BUDGET, &[m("revoke", 5)]);
     assert!(text.starts_with(BUDGET));
-    assert!(text.ends_with("\n[row.\"revoke\"]\ngate = 5\nblessed = 5\n"));
+    assert!(text.ends_with("\n[row.\"revoke\"]\nblessed = 5\n"));
+}
+
+#[test]
+fn test_row_without_gate_is_held_by_its_blessed_value() {
+    let budget = Budget::parse("[row.\"map\"]\nblessed = 10\n").unwrap();
+    let outcome = |n| budget.compare(&[m("map", n)]).first().map(|line| line.outcome);
+    assert_eq!(outcome(10), Some(Outcome::Same));
+    assert_eq!(outcome(11), Some(Outcome::AboveBlessed));
 }
 
 #[test]
@@ -121,7 +129,7 @@ fn test_budget_in_the_tree_parses() {
 #[test]
 fn test_reject_budget_with_unknown_key() {
     assert!(Budget::parse("[row.\"a\"]\ngate = 1\nblest = 1\n").is_err());
-    assert!(Budget::parse("[row.\"a\"]\ngoal = 1\n").is_err(), "a row needs a gate");
+    assert!(Budget::parse("[row.\"a\"]\ngate = -1\n").is_err());
 }
 
 #[test]
