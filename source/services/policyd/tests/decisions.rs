@@ -1,0 +1,286 @@
+//! Who may ask about whom, and what the record says about it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "test code: a panic is a failed test"
+)]
+
+mod common;
+
+use common::{Bench, CLIENT, ENFORCER, INIT, PEER, control, from, policy};
+use nexus_abi::Sender;
+use nexus_sel::Facts;
+use nexus_wire::{
+    Capability, Name,
+    audit::{self, Decision, Flags, Reason, Record},
+    policy::{Op, Status},
+};
+
+const ALLOW: (Status, Decision) = (Status::Allow, Decision::Allow);
+const DENY: (Status, Decision) = (Status::Deny, Decision::Deny);
+
+fn bench() -> Bench {
+    Bench::new(Some(policy()))
+}
+
+fn name(text: &str) -> Name<'_> {
+    Name::new(text).unwrap()
+}
+
+fn cap(text: &str) -> Capability<'_> {
+    Capability::new(text).unwrap()
+}
+
+/// The answer and the record agree, and the record is about `subject`.
+fn expect(
+    (status, record): (Status, Record),
+    (answer, decision): (Status, Decision),
+    subject: u64,
+    reason: Reason,
+) -> Record {
+    assert_eq!((status, record.decision), (answer, decision), "{record}");
+    assert_eq!((record.subject, record.reason), (subject, reason), "{record}");
+    record
+}
+
+#[test]
+fn check_is_ipc_core_for_the_sender_itself() {
+    let record = expect(
+        bench().ask(from(PEER), 1, Op::Check { name: name("peer") }),
+        ALLOW,
+        PEER,
+        Reason::Policy,
+    );
+    assert_eq!((record.op, record.cap.as_bytes()), (audit::Op::Check, &b"ipc.core"[..]));
+    assert_ne!(record.rule, 0, "an allow names its rule");
+}
+
+#[test]
+fn test_reject_check_under_another_name() {
+    let record = expect(
+        bench().ask(from(PEER), 1, Op::Check { name: name("client") }),
+        DENY,
+        PEER,
+        Reason::Identity,
+    );
+    assert_eq!(record.args[1], CLIENT, "whom it claimed to be");
+    expect(
+        bench().ask(from(PEER), 1, Op::Check { name: name("nobody") }),
+        DENY,
+        PEER,
+        Reason::Identity,
+    );
+}
+
+#[test]
+fn a_route_is_a_right_of_its_own_in_every_version() {
+    for version in [1, 2] {
+        let op = Op::Route { requester: name("client"), target: name("enforcer") };
+        let record = expect(bench().ask(from(CLIENT), version, op), ALLOW, CLIENT, Reason::Policy);
+        assert_eq!((record.target, record.cap.as_bytes()), (ENFORCER, &b"route.enforcer"[..]));
+        let op = Op::Route { requester: name("client"), target: name("policyd") };
+        expect(bench().ask(from(CLIENT), version, op), DENY, CLIENT, Reason::Default);
+    }
+    let op = Op::RouteId { requester: CLIENT, target: ENFORCER };
+    expect(bench().ask(from(CLIENT), 3, op), ALLOW, CLIENT, Reason::Policy);
+    let op = Op::RouteId { requester: PEER, target: ENFORCER };
+    expect(bench().ask(from(PEER), 3, op), DENY, PEER, Reason::Default);
+}
+
+#[test]
+fn test_reject_routes_to_what_is_no_service() {
+    for target in [0, 4, u64::MAX] {
+        let op = Op::RouteId { requester: CLIENT, target };
+        let record = expect(bench().ask(from(CLIENT), 3, op), DENY, CLIENT, Reason::Unknown);
+        assert_eq!(record.target, target);
+    }
+    let longest = "x".repeat(48);
+    for target in ["client", "peer", "nobody", longest.as_str(), &longest[..42], &longest[..43]] {
+        let op = Op::Route { requester: name("client"), target: name(target) };
+        expect(bench().ask(from(CLIENT), 2, op), DENY, CLIENT, Reason::Unknown);
+    }
+}
+
+#[test]
+fn exec_is_proc_spawn_and_names_the_image() {
+    for version in [1, 2] {
+        let op = Op::Exec { requester: name("client"), image: 9 };
+        let record = expect(bench().ask(from(CLIENT), version, op), ALLOW, CLIENT, Reason::Policy);
+        assert_eq!((record.args[0], record.cap.as_bytes()), (9, &b"proc.spawn"[..]));
+    }
+    let op = Op::ExecId { requester: PEER, image: 1 };
+    expect(bench().ask(from(PEER), 3, op), DENY, PEER, Reason::Default);
+}
+
+#[test]
+fn a_proxy_needs_the_right_and_the_private_capability() {
+    let route = Op::RouteId { requester: CLIENT, target: ENFORCER };
+    let record = expect(bench().ask(control(INIT), 3, route), ALLOW, CLIENT, Reason::Policy);
+    assert_eq!(record.enforcer, INIT);
+    assert!(record.flags.has(Flags::DELEGATED.or(Flags::CONTROL)));
+    let exec = Op::Exec { requester: name("client"), image: 1 };
+    expect(bench().ask(control(INIT), 1, exec), ALLOW, CLIENT, Reason::Policy);
+    let check = Op::Check { name: name("peer") };
+    expect(bench().ask(control(INIT), 1, check), ALLOW, PEER, Reason::Policy);
+}
+
+#[test]
+fn test_reject_forged_service_id() {
+    let ops = [
+        (3, Op::RouteId { requester: CLIENT, target: ENFORCER }),
+        (2, Op::Route { requester: name("client"), target: name("enforcer") }),
+        (1, Op::Route { requester: name("client"), target: name("enforcer") }),
+        (3, Op::ExecId { requester: CLIENT, image: 0 }),
+        (2, Op::Exec { requester: name("client"), image: 0 }),
+        (1, Op::Exec { requester: name("client"), image: 0 }),
+        (1, Op::Check { name: name("client") }),
+    ];
+    // Without the private capability, without the right, and without either.
+    for sender in [from(INIT), from(ENFORCER), control(PEER), from(PEER), control(99)] {
+        for (version, op) in ops {
+            let outcome = bench().ask(sender, version, op);
+            let record = expect(outcome, DENY, sender.service.0, Reason::Identity);
+            assert_eq!((record.enforcer, record.args[1]), (sender.service.0, CLIENT));
+            assert!(!record.flags.has(Flags::DELEGATED), "a refused claim is no delegation");
+        }
+    }
+}
+
+#[test]
+fn test_reject_a_requester_nobody_knows_even_from_the_proxy() {
+    let op = Op::Route { requester: name("nobody"), target: name("enforcer") };
+    expect(bench().ask(control(INIT), 2, op), DENY, INIT, Reason::Unknown);
+    let op = Op::RouteId { requester: 999, target: ENFORCER };
+    expect(bench().ask(control(INIT), 3, op), DENY, 999, Reason::Unknown);
+}
+
+#[test]
+fn check_cap_answers_for_the_sender() {
+    let op = Op::CheckCap { subject: CLIENT, capability: cap("files.read") };
+    let record = expect(bench().ask(from(CLIENT), 1, op), ALLOW, CLIENT, Reason::Policy);
+    assert_eq!(record.cap.as_bytes(), b"files.read");
+    assert!(
+        record
+            .text(&mut [0; audit::TEXT_MAX])
+            .starts_with("audit v1 op=check_cap decision=allow subject=0x0000000000000014")
+    );
+}
+
+#[test]
+fn deny_by_default_and_deny_beats_allow() {
+    let op = |capability| Op::CheckCap { subject: PEER, capability: cap(capability) };
+    expect(bench().ask(from(PEER), 1, op("files.write")), DENY, PEER, Reason::Default);
+    let denied = expect(bench().ask(from(PEER), 1, op("files.read")), DENY, PEER, Reason::Policy);
+    assert_ne!(denied.rule, 0, "an explicit deny names its rule");
+    expect(bench().ask(from(PEER), 1, op("files.erase")), DENY, PEER, Reason::Unknown);
+    let stranger = Op::CheckCap { subject: 99, capability: cap("ipc.core") };
+    expect(bench().ask(from(99), 1, stranger), DENY, 99, Reason::Unknown);
+}
+
+#[test]
+fn a_gate_opens_with_its_fact_alone() {
+    let op = Op::CheckCap { subject: CLIENT, capability: cap("files.gated") };
+    let mut bench = bench();
+    expect(bench.ask(from(CLIENT), 1, op), DENY, CLIENT, Reason::Gate);
+    let open = policy().fact(b"open").unwrap();
+    bench.outside.facts = Facts { bits: open.mask, ..Facts::NONE };
+    expect(bench.ask(from(CLIENT), 1, op), ALLOW, CLIENT, Reason::Policy);
+}
+
+#[test]
+fn test_reject_check_cap_for_somebody_else() {
+    let op = Op::CheckCap { subject: CLIENT, capability: cap("files.read") };
+    for sender in [from(PEER), control(PEER), from(99)] {
+        let record = expect(bench().ask(sender, 1, op), DENY, sender.service.0, Reason::Identity);
+        assert_eq!(record.args[1], CLIENT);
+    }
+    expect(bench().ask(from(ENFORCER), 1, op), ALLOW, CLIENT, Reason::Policy);
+}
+
+#[test]
+fn a_delegate_asks_for_the_real_subject() {
+    for version in [1, 2] {
+        let op = |subject| Op::CheckCapDelegated { subject, capability: cap("files.read") };
+        let record =
+            expect(bench().ask(from(ENFORCER), version, op(CLIENT)), ALLOW, CLIENT, Reason::Policy);
+        assert_eq!((record.enforcer, record.op), (ENFORCER, audit::Op::CheckCapDelegated));
+        assert!(record.flags.has(Flags::DELEGATED));
+        // The enforcer's own rights are nobody else's.
+        expect(bench().ask(from(ENFORCER), version, op(PEER)), DENY, PEER, Reason::Policy);
+    }
+}
+
+#[test]
+fn test_reject_delegation_without_the_right() {
+    for subject in [CLIENT, PEER] {
+        let op = Op::CheckCapDelegated { subject, capability: cap("files.read") };
+        let record = expect(bench().ask(from(PEER), 2, op), DENY, PEER, Reason::Identity);
+        assert_eq!(record.args[1], subject);
+    }
+    let own = Op::CheckCapDelegated { subject: CLIENT, capability: cap("files.read") };
+    expect(bench().ask(from(CLIENT), 2, own), DENY, CLIENT, Reason::Identity);
+}
+
+#[test]
+fn the_profile_is_empty_and_only_for_its_subject() {
+    let op = |subject| Op::AbiProfileGet { subject };
+    expect(bench().ask(from(PEER), 2, op(PEER)), ALLOW, PEER, Reason::Default);
+    expect(bench().ask(from(ENFORCER), 2, op(PEER)), ALLOW, PEER, Reason::Default);
+    expect(bench().ask(from(PEER), 2, op(CLIENT)), DENY, PEER, Reason::Identity);
+    let frame = [0x50, 0x4f, 2, 6, 1, 2, 3, 4, 21, 0, 0, 0, 0, 0, 0, 0];
+    let (reply, _) = bench().frame(from(PEER), &frame);
+    assert_eq!(reply, [0x50, 0x4f, 2, 0x86, 1, 2, 3, 4, 0, 0, 0, 0]);
+    let (reply, _) = bench().frame(from(CLIENT), &frame);
+    assert_eq!(reply, [0x50, 0x4f, 2, 0x86, 1, 2, 3, 4, 1, 0, 0, 0]);
+}
+
+#[test]
+fn test_reject_everything_without_a_policy() {
+    let senders: [Sender; 4] = [control(INIT), from(ENFORCER), from(CLIENT), from(0)];
+    for sender in senders {
+        let id = sender.service.0;
+        let ops = [
+            (3, Op::RouteId { requester: id, target: ENFORCER }),
+            (3, Op::ExecId { requester: id, image: 0 }),
+            (1, Op::CheckCap { subject: id, capability: cap("ipc.core") }),
+            (2, Op::CheckCapDelegated { subject: CLIENT, capability: cap("ipc.core") }),
+            (2, Op::AbiProfileGet { subject: id }),
+            (1, Op::Check { name: name("client") }),
+        ];
+        for (version, op) in ops {
+            expect(Bench::new(None).ask(sender, version, op), DENY, id, Reason::NoPolicy);
+        }
+    }
+}
+
+#[test]
+fn test_reject_an_allow_that_must_be_recorded_and_cannot_be() {
+    let check = |capability| Op::CheckCap { subject: CLIENT, capability: cap(capability) };
+    let mut bench = bench();
+    assert_eq!(bench.status(from(CLIENT), check("files.write")), Status::Allow);
+    bench.outside.room = 0;
+    assert_eq!(bench.status(from(CLIENT), check("files.write")), Status::Deny, "required");
+    assert_eq!(bench.status(from(CLIENT), check("files.read")), Status::Allow, "counted");
+    assert_eq!(bench.outside.lost, 2, "each loss is counted once");
+    bench.outside.room = usize::MAX;
+    assert_eq!(bench.status(from(CLIENT), check("files.write")), Status::Allow, "recovers");
+}
+
+#[test]
+fn which_policy_is_in_force_is_the_first_record() {
+    for (policy, decision, version) in
+        [(Some(policy()), Decision::Allow, 7), (None, Decision::Deny, 0)]
+    {
+        let mut bench = Bench::new(None);
+        let _policyd = policyd::Policyd::start(policy, &mut bench.outside);
+        let record = bench.outside.records[0];
+        assert_eq!((record.op, record.decision), (audit::Op::PolicyLoad, decision));
+        assert_eq!(record.args[0], version);
+    }
+}
