@@ -17,6 +17,7 @@ pub mod audit;
 pub mod echo;
 mod fields;
 mod frame;
+mod header;
 pub mod log;
 pub mod policy;
 pub mod route;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-pub use crate::protocol::Order;
+pub use crate::header::Order;
 use crate::{FRAME_MAX, echo, log, policy, route, supervise};
 
 /// Every protocol.

@@ -1,4 +1,7 @@
+use nexus_abi::EventKind;
+
 use super::*;
+use crate::{CAPABILITY_MAX, Capability};
 
 fn longest() -> Record {
     let cap = "c".repeat(CAPABILITY_MAX);

@@ -1,0 +1,138 @@
+//! What a record can say.
+
+use nexus_abi::EventKind;
+
+/// Added to an [`EventKind`] to make the operation of a kernel record.
+const KERNEL_BASE: u8 = 32;
+
+codes! {
+    /// Which operation was decided.
+    Op {
+        /// CHECK.
+        Check = 1 "check",
+        /// ROUTE.
+        Route = 2 "route",
+        /// EXEC.
+        Exec = 3 "exec",
+        /// CHECK_CAP.
+        CheckCap = 4 "check_cap",
+        /// CHECK_CAP_DELEGATED.
+        CheckCapDelegated = 5 "check_cap_delegated",
+        /// ABI_PROFILE_GET.
+        AbiProfile = 6 "abi_profile",
+        /// A frame that did not decode; `args[0]` holds its version and operation bytes.
+        Malformed = 7 "malformed",
+        /// An unknown version or operation; `args[0]` as for malformed.
+        Unsupported = 8 "unsupported",
+        /// The authority started; `args[0]` is the policy version, `rule` the number of rules.
+        PolicyLoad = 9 "policy_load",
+        /// Records were lost; `target` counts them. The enforcer says whose: 0 is the kernel.
+        Lost = 16 "lost",
+        /// Kernel: a syscall outside the mask.
+        KernelSyscallDenied = 33 "kernel.syscall-denied",
+        /// Kernel: a right was missing.
+        KernelCapDenied = 34 "kernel.cap-denied",
+        /// Kernel: a capability was derived into another process.
+        KernelCapDerived = 35 "kernel.cap-derived",
+        /// Kernel: a revocation ran.
+        KernelCapRevoked = 36 "kernel.cap-revoked",
+        /// Kernel: a process was created.
+        KernelProcessCreated = 37 "kernel.process-created",
+        /// Kernel: a process ended.
+        KernelProcessExited = 38 "kernel.process-exited",
+        /// Kernel: a process was killed by a fault.
+        KernelProcessFaulted = 39 "kernel.process-faulted",
+        /// Kernel: a frame was refused for its size.
+        KernelFrameRefused = 40 "kernel.frame-refused",
+    }
+}
+
+impl Op {
+    /// The operation under which a kernel event is recorded.
+    #[must_use]
+    pub const fn from_kernel(kind: EventKind) -> Option<Op> {
+        Op::from_code((kind as u8).saturating_add(KERNEL_BASE))
+    }
+
+    /// Whether the kernel produced it.
+    #[must_use]
+    pub const fn is_kernel(self) -> bool {
+        self.code() > KERNEL_BASE
+    }
+}
+
+codes! {
+    /// What was decided.
+    Decision {
+        /// Nothing: the record reports an event.
+        None = 0 "none",
+        /// Allowed.
+        Allow = 1 "allow",
+        /// Denied.
+        Deny = 2 "deny",
+    }
+}
+
+codes! {
+    /// Why.
+    Reason {
+        /// A rule says so; `rule` tells which.
+        Policy = 1 "policy",
+        /// The sender spoke for somebody else without the right to.
+        Identity = 2 "identity",
+        /// The frame did not decode.
+        Malformed = 3 "malformed",
+        /// Unknown version or operation.
+        Unsupported = 4 "unsupported",
+        /// No rule grants it.
+        Default = 5 "default",
+        /// A gate of the granting rule is closed.
+        Gate = 6 "gate",
+        /// There is no valid policy.
+        NoPolicy = 7 "no-policy",
+        /// The decision had to be recorded and could not be.
+        AuditUnavailable = 8 "audit-unavailable",
+        /// The subject or target is not known.
+        Unknown = 9 "unknown",
+        /// A limit is used up.
+        Limit = 10 "limit",
+        /// The kernel reports it.
+        Kernel = 11 "kernel",
+        /// A lane or ring was full.
+        Overflow = 12 "overflow",
+    }
+}
+
+/// Facts about a record, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(pub(super) u8);
+
+impl Flags {
+    /// Nothing to say.
+    pub const NONE: Flags = Flags(0);
+    /// The request carried a nonce.
+    pub const NONCE: Flags = Flags(1);
+    /// The sender spoke for the subject.
+    pub const DELEGATED: Flags = Flags(2);
+    /// The request came over the supervisor's private capability.
+    pub const CONTROL: Flags = Flags(4);
+    /// The capability's decisions must be recorded.
+    pub const REQUIRED: Flags = Flags(8);
+    pub(super) const ALL: u8 = 15;
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn or(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether every flag of `other` is set.
+    #[must_use]
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(super) const fn from_bits(bits: u8) -> Option<Flags> {
+        if bits & !Flags::ALL == 0 { Some(Flags(bits)) } else { None }
+    }
+}
