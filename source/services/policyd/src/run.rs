@@ -73,7 +73,8 @@ impl<S: Sys> Env for Outside<'_, S> {
     fn append(&mut self, record: &Record) -> Result<u64, NoRoom> {
         let lane = self.lane.as_mut().ok_or(NoRoom)?;
         let pushed = lane.push(&record.to_words());
-        if lane.should_ring() {
+        // A full lane has rung when it filled up; nobody is helped by ringing for every loss.
+        if pushed.is_ok() && lane.should_ring() {
             let ring =
                 Call::Signal { notif: slots::LANE_AUDIT_BELL, bits: slots::LANE_AUDIT_BELL_BIT };
             // Without its bell logd still drains the lane on its own clock.
