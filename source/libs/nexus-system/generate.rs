@@ -12,7 +12,7 @@ use nexus_manifest::boot::{GrantKind, KERNEL_LOG_BIT};
 
 /// The whole generated file.
 pub(crate) fn source(system: &System, markers: &Markers) -> String {
-    [ids(system), names(system), slots(system), machine(system), marker_constants(markers)].concat()
+    [ids(system), names(system), slots(system), marker_constants(markers)].concat()
 }
 
 fn module(name: &str, doc: &str, body: &str) -> String {
@@ -128,28 +128,6 @@ fn describe(system: &System, s: &Slot) -> String {
         GrantKind::BootImage => "The whole boot image, sealed.".to_owned(),
         GrantKind::KernelLog => "The kernel event ring.".to_owned(),
     }
-}
-
-fn machine(system: &System) -> String {
-    let m = &system.memory;
-    let windows: String = (system.devices.iter())
-        .map(|d| format!("/* {} */ ({:#x}, {:#x}), ", d.name.value, d.base, d.len))
-        .collect();
-    let irqs: String =
-        system.devices.iter().filter_map(|d| d.irq).map(|i| format!("{i}, ")).collect();
-    let body = format!(
-        "/// Physical start of RAM.\npub const RAM_BASE: u64 = {:#x};\n\
-         /// Bytes of RAM.\npub const RAM_BYTES: u64 = {:#x};\n\
-         /// Physical address the kernel is loaded at; below it is the firmware's.\n\
-         pub const KERNEL_BASE: u64 = {:#x};\n\
-         /// Device windows (physical base, bytes), by device index.\n\
-         pub const DEVICES: &[(u64, u64)] = &[{windows}];\n\
-         /// Interrupt lines, by interrupt index.\npub const IRQS: &[u32] = &[{irqs}];\n",
-        m.base,
-        m.size,
-        m.kernel_base()
-    );
-    module("machine", "The machine: RAM, device windows, interrupt lines.", &body)
 }
 
 fn marker_constants(markers: &Markers) -> String {

@@ -2,7 +2,10 @@
 //!
 //! One packer for the image that QEMU boots and for the one the simulator boots.
 #![forbid(unsafe_code)]
-#![allow(clippy::arithmetic_side_effects, reason = "host tool: sizes are bounded by the manifest's [memory]")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "host tool: sizes are bounded by the manifest's [memory]"
+)]
 
 use nexus_abi::layout::PAGE;
 use nexus_manifest::{
@@ -10,7 +13,7 @@ use nexus_manifest::{
     boot::{BootManifest, Extent},
 };
 use nexus_system::header::{ANY_HART, FLAG_BENCH, Header, MAX_SEGMENTS, Segment};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The compact manifest is refused above this; far more than its bounds allow.
 const MANIFEST_MAX: usize = 64 << 10;
@@ -170,9 +173,12 @@ fn header(
 pub fn describe(parts: &Parts<'_>, boot: &Boot, build_id: &str) -> Result<String, String> {
     let hex = |e: &Extent| blake3::Hash::from_bytes(e.digest).to_hex().to_string();
     let services: Vec<_> = (boot.manifest.services.iter())
-        .map(|s| json!({ "name": s.name.as_str(), "id": s.id, "blake3": hex(&s.image), "bytes": s.image.len }))
+        .map(|s| {
+            let (name, digest, bytes) = (s.name.as_str(), hex(&s.image), s.image.len);
+            json!({ "name": name, "id": s.id, "blake3": digest, "bytes": bytes })
+        })
         .collect();
-    let text = json!({
+    let mut text = json!({
         "system": parts.system.name,
         "kind": parts.image.name.value,
         "build_id": build_id,
@@ -181,7 +187,26 @@ pub fn describe(parts: &Parts<'_>, boot: &Boot, build_id: &str) -> Result<String
         "policy": { "blake3": hex(&boot.manifest.policy), "bytes": boot.manifest.policy.len },
         "manifest": boot.manifest,
     });
+    digests_as_hex(&mut text);
     serde_json::to_string_pretty(&text).map(|t| t + "\n").map_err(|e| e.to_string())
+}
+
+/// Digests are byte arrays in the compact form; people compare them as text.
+fn digests_as_hex(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let bytes = field.as_array().filter(|_| name == "digest");
+                match bytes.map(|b| b.iter().filter_map(Value::as_u64).map(|n| format!("{n:02x}")))
+                {
+                    Some(hex) => *field = Value::String(hex.collect()),
+                    None => digests_as_hex(field),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(digests_as_hex),
+        _ => {}
+    }
 }
 
 /// One line per program, for the terminal.

@@ -1,5 +1,5 @@
 //! Facts of this system that programs need as constants, generated from `recipes/*.toml`: no
-//! other source file holds an id, a slot number, a device address or the text of a marker.
+//! other source file holds an id, a slot number or the text of a marker.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -44,7 +44,5 @@ mod tests {
         assert_eq!(slots::policyd::LANE_AUDIT_BELL_BIT, slots::logd::LANE_AUDIT_BIT);
         const { assert!(slots::logd::KEPT_JOURNAL_BYTES >= 1024 * 128 + 64) };
         assert_eq!(markers::SELFTEST_POLICY_ALLOW.text(), "SELFTEST: policy allow ok");
-        assert_eq!(machine::KERNEL_BASE, 0x8020_0000);
-        assert_eq!(machine::DEVICES.len(), 1);
     }
 }

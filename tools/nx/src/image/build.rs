@@ -78,13 +78,20 @@ fn command(root: &Path, packages: &[&str]) -> Command {
 }
 
 /// Panic messages name source files: without this the image would hold, and depend on, the
-/// folders of the machine it was built on.
+/// folders of the machine it was built on. Of several that match, the compiler takes the last.
 fn remap(root: &Path) -> String {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=.", root.display())];
-    flags.extend(home.map(|h| format!("--remap-path-prefix={}=cargo", h.display())));
-    let flags = serde_json::Value::from(flags);
-    format!("target.{TARGET}.rustflags={flags}")
+    if let Some(home) = home {
+        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+        let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+        let mut registries: Vec<PathBuf> = registries.map(|entry| entry.path()).collect();
+        registries.sort();
+        flags.extend(
+            registries.iter().map(|r| format!("--remap-path-prefix={}=crates", r.display())),
+        );
+    }
+    format!("target.{TARGET}.rustflags={}", serde_json::Value::from(flags))
 }
