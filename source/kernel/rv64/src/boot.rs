@@ -14,7 +14,7 @@ use crate::{
     },
     mmio, sbi,
     sv39::{self, ENTRIES, Leaf},
-    trap,
+    time, trap,
 };
 
 global_asm!(
@@ -178,6 +178,9 @@ extern "C" fn kernel_main(hart: u64, from: u64) -> ! {
 const OPEN_TIME: u64 = 1 << 1;
 const OPEN_INSTRET: u64 = 1 << 2;
 
+/// How long a hart may take to stop before the hop counts as failed.
+const STOP_LIMIT_NS: u64 = 1_000_000_000;
+
 /// What the binary gets to decide with: which hart, where the boot image is.
 #[derive(Debug)]
 pub struct Boot {
@@ -226,14 +229,23 @@ impl Boot {
     fn report_hart(&self, wanted: Option<u64>) {
         say(format_args!("boot hart {}", self.hart));
         let Some(wanted) = wanted else { return };
-        if let Some(from) = self.from {
-            while sbi::hart_status(from) != Ok(sbi::STOPPED) {}
-        }
-        if wanted == self.hart && sbi::hart_status(self.hart) == Ok(0) {
+        let left = self.from.is_none_or(|from| self.stops(from));
+        if left && wanted == self.hart && sbi::hart_status(self.hart) == Ok(sbi::STARTED) {
             say(format_args!("KSELFTEST: boot hart ok"));
         } else {
             fatal(format_args!("KSELFTEST: boot hart FAIL: on {}", self.hart));
         }
+    }
+
+    /// Waits until the firmware reports a hart as stopped, which takes it microseconds.
+    fn stops(&self, hart: u64) -> bool {
+        let deadline = csr::time().wrapping_add(time::ticks(STOP_LIMIT_NS));
+        while sbi::hart_status(hart) != Ok(sbi::STOPPED) {
+            if csr::time() > deadline {
+                return false;
+            }
+        }
+        true
     }
 
     /// Overflows the kernel stack on purpose; the guard page must stop it.

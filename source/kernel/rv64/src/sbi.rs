@@ -9,6 +9,8 @@ const HART_START: u64 = 0;
 const HART_STOP: u64 = 1;
 const HART_STATUS: u64 = 2;
 
+/// [`hart_status`] of a hart that runs.
+pub(crate) const STARTED: u64 = 0;
 /// [`hart_status`] of a hart that was stopped.
 pub(crate) const STOPPED: u64 = 1;
 

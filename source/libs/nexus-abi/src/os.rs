@@ -1,7 +1,8 @@
 //! [`Sys`] on the device: `ecall`, the message page and views of memory objects.
 //!
 //! An `ecall` gives every caller-saved register to the kernel: `a0..a6` come back as the
-//! result, `a7`, `ra` and `t0..t6` come back as zero. Everything else survives.
+//! result, `a7`, `ra` and `t0..t6` with zero or an older value of the process's own.
+//! Everything else survives.
 #![allow(unsafe_code, reason = "the one place user space traps and makes views from addresses")]
 
 use core::arch::asm;
@@ -197,13 +198,6 @@ fn ecall(number: u64, [r0, r1, r2, r3, r4, r5]: [u64; 6]) -> [u64; 7] {
         );
     }
     [o0, o1, o2, o3, o4, o5, o6]
-}
-
-/// A trap with any number and registers, for tests of the kernel's own checks.
-#[doc(hidden)]
-#[must_use]
-pub fn raw(number: u64, args: [u64; 6]) -> [u64; 7] {
-    ecall(number, args)
 }
 
 /// Instructions retired, for the bench client; faults unless the image is a bench image.

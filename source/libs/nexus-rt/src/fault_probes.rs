@@ -4,6 +4,8 @@
 
 use core::arch::asm;
 
+use nexus_abi::layout::{USER_MAX, USER_MIN};
+
 /// Loads eight bytes from any address.
 #[must_use]
 pub fn load(addr: u64) -> u64 {
@@ -19,8 +21,7 @@ pub fn load(addr: u64) -> u64 {
 /// Rust objects through this function: only below the first page, its own text, or what lies
 /// beyond user space reaches the hardware.
 pub fn store(addr: u64, value: u64) {
-    let wild = addr < nexus_abi::layout::USER_MIN || addr >= nexus_abi::layout::USER_MAX;
-    if wild {
+    if !(USER_MIN..USER_MAX).contains(&addr) {
         // SAFETY: nothing of this program can be mapped there, so the store faults.
         unsafe { asm!("sd {}, 0({})", in(reg) value, in(reg) addr, options(nostack)) };
     }
@@ -38,8 +39,7 @@ pub fn store_own_text() {
 
 /// Jumps to an address outside user space.
 pub fn jump(addr: u64) {
-    let wild = addr < nexus_abi::layout::USER_MIN || addr >= nexus_abi::layout::USER_MAX;
-    if wild {
+    if !(USER_MIN..USER_MAX).contains(&addr) {
         // SAFETY: nothing of this program can be mapped there, so the fetch faults.
         unsafe { asm!("jr {}", in(reg) addr, options(noreturn)) };
     }
@@ -64,11 +64,25 @@ pub fn overflow_stack() -> ! {
     unsafe { asm!("li t0, 4096", "2: sub sp, sp, t0", "sd zero, 0(sp)", "j 2b", options(noreturn)) }
 }
 
-/// A trap with any number and any six registers; memory mapping calls that would succeed on
-/// the process's own memory are the caller's to avoid.
+/// A trap with any number and any six registers. Calls that would unmap or replace what the
+/// program itself stands on are the caller's to avoid.
 #[must_use]
-pub fn raw_syscall(number: u64, args: [u64; 6]) -> [u64; 7] {
-    nexus_abi::os::raw(number, args)
+pub fn raw_syscall(number: u64, [r0, r1, r2, r3, r4, r5]: [u64; 6]) -> [u64; 7] {
+    let (o0, o1, o2, o3, o4, o5, o6): (u64, u64, u64, u64, u64, u64, u64);
+    // SAFETY: as `nexus_abi::os` states for `ecall`; the probe holds no reference into the
+    // message page and no view of a memory object.
+    unsafe {
+        asm!(
+            "ecall",
+            inlateout("a0") r0 => o0, inlateout("a1") r1 => o1, inlateout("a2") r2 => o2,
+            inlateout("a3") r3 => o3, inlateout("a4") r4 => o4, inlateout("a5") r5 => o5,
+            lateout("a6") o6, inlateout("a7") number => _, lateout("ra") _,
+            lateout("t0") _, lateout("t1") _, lateout("t2") _, lateout("t3") _,
+            lateout("t4") _, lateout("t5") _, lateout("t6") _,
+            options(nostack),
+        );
+    }
+    [o0, o1, o2, o3, o4, o5, o6]
 }
 
 /// Spins for ever without a trap.
