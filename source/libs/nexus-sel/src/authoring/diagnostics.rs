@@ -189,10 +189,15 @@ impl Diagnostics {
                 let file = self.file(&label.place);
                 writeln!(f, "{:width$}{arrow} {file}:{}:{}", "", at.line, at.column)?;
                 writeln!(f, "{:width$} |", "")?;
-            } else if shown != Some((label.place.source, at.line)) {
+            } else if shown.is_some_and(|(_, line)| line != at.line) {
                 writeln!(f, "{:width$} ::: line {}, column {}", "", at.line, at.column)?;
             }
-            self.excerpt(label, at, width, shown.is_none(), f)?;
+            if shown != Some((label.place.source, at.line)) {
+                let source = self.sources.get(label.place.source);
+                let line = source.map_or("", |source| source.line(at.line));
+                writeln!(f, "{:width$} | {}", at.line, visible(line))?;
+            }
+            self.carets(label, at, width, shown.is_none(), f)?;
             shown = Some((label.place.source, at.line));
         }
         if !item.labels.is_empty() && !item.help.is_empty() {
@@ -204,8 +209,8 @@ impl Diagnostics {
         Ok(())
     }
 
-    /// The line with carets under the place; secondary places get dashes.
-    fn excerpt(
+    /// Carets under the place and its text; secondary places get dashes.
+    fn carets(
         &self,
         label: &Label,
         at: Position,
@@ -223,7 +228,6 @@ impl Diagnostics {
         let column = at.column.saturating_sub(1);
         let room = line.chars().count().saturating_sub(column).max(1);
         let mark = if first { "^" } else { "-" }.repeat(length.min(room));
-        writeln!(f, "{:width$} | {}", at.line, visible(line))?;
         let note = format!("{:width$} | {:column$}{mark} {}", "", "", visible(&label.text));
         writeln!(f, "{}", note.trim_end())
     }

@@ -58,6 +58,8 @@ pub(crate) struct Document {
     pub(crate) facts: Vec<FactDef>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) entries: Vec<Entry>,
+    /// Every subject with an entry, also an empty one.
+    pub(crate) subjects: Vec<Word>,
     pub(crate) nevers: Vec<Never>,
 }
 
@@ -85,8 +87,8 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Document {
                 let number = reader.integer(value, "`version`", "version = 2");
                 document.version = number.map(|number| (number, reader.place(value.span())));
             }
-            "allow" => entries(reader, value, Effect::Allow, full, &mut document.entries),
-            "deny" => entries(reader, value, Effect::Deny, full, &mut document.entries),
+            "allow" => entries(reader, value, Effect::Allow, full, &mut document),
+            "deny" => entries(reader, value, Effect::Deny, full, &mut document),
             "groups" => document.groups = groups(reader, value),
             "facts" => document.facts = facts(reader, value),
             "gates" => document.gates = gates(reader, value),
@@ -124,7 +126,7 @@ fn entries(
     value: &Value<'_>,
     effect: Effect,
     full: bool,
-    out: &mut Vec<Entry>,
+    out: &mut Document,
 ) {
     let section = if effect == Effect::Allow { "`[allow]`" } else { "`[deny]`" };
     let Some(table) = reader.table(value, section, "[allow]") else { return };
@@ -136,8 +138,9 @@ fn entries(
         }
         let what = format!("the entry of `{}`", subject.text);
         for item in reader.list(value, &what, LIST) {
-            entry(reader, (effect, &subject), item, full, out);
+            entry(reader, (effect, &subject), item, full, &mut out.entries);
         }
+        out.subjects.push(subject);
     }
 }
 

@@ -260,6 +260,9 @@ fn build(
     }
     let mut scope = Scope::new(caps, &rows, services.len(), system, documents);
     let entries = documents.iter().flat_map(|document| &document.entries);
+    documents.iter().flat_map(|document| &document.subjects).for_each(|word| {
+        let _ = scope.subject(word);
+    });
     let mut lost_deny = false;
     let mut written = Vec::new();
     for entry in entries {
@@ -290,10 +293,13 @@ fn build(
     }
     let nevers: Vec<_> = documents.iter().flat_map(|document| &document.nevers).collect();
     checks::assertions(&nevers, &written, &model, &mut scope, !lost_deny);
-    scope.report_unused();
-    let mut out = std::mem::take(&mut scope.out);
-    checks::lints(&written, &model, &scope, &mut out);
-    found.extend(out);
+    found.append(&mut scope.out);
+    if !found.iter().any(|item| item.level == Level::Error) {
+        // Lints are about a policy that builds; beside errors they would be follow-up noise.
+        scope.report_unused();
+        found.append(&mut scope.out);
+        checks::lints(&written, &model, &scope, &mut found);
+    }
     Built { found, written, model }
 }
 

@@ -30,14 +30,20 @@ impl<'a> Reader<'a> {
         let (document, errors) = DeTable::parse_recoverable(&self.source.text);
         for error in errors {
             let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
-            let place = self.place(error.span().unwrap_or(0..0));
-            let duplicate = message.contains("duplicate key");
-            let code = if duplicate { "duplicate-key" } else { "syntax" };
-            let mut found = Diagnostic::error(code, message).at(&place, "");
-            if duplicate {
-                found = found.help("merge the two into one; nothing replaces anything here");
+            let span = error.span().unwrap_or(0..0);
+            let place = self.place(span.clone());
+            if !message.contains("duplicate key") {
+                self.out.push(Diagnostic::error("syntax", message).at(&place, ""));
+                continue;
             }
-            self.out.push(found);
+            let key = self.source.text.get(place.span.clone()).unwrap_or("").to_owned();
+            let mut found = Diagnostic::error("duplicate-key", format!("`{key}` is written twice"));
+            found = found.at(&place, "again here");
+            if let Some(first) = earlier(document.get_ref(), &key, span.start) {
+                found = found.at(&self.place(first), "first here");
+            }
+            let help = "nothing replaces anything here: merge the two into one";
+            self.out.push(found.help(help));
         }
         document
     }
@@ -228,6 +234,15 @@ impl<'a> Reader<'a> {
         }
         parsed
     }
+}
+
+/// The last key of this name before `end`, anywhere in the document.
+fn earlier(table: &DeTable<'_>, name: &str, end: usize) -> Option<Range<usize>> {
+    let below = table
+        .values()
+        .filter_map(|value| value.get_ref().as_table().and_then(|table| earlier(table, name, end)));
+    let here = table.keys().filter(|key| key.get_ref().as_ref() == name).map(Spanned::span);
+    here.chain(below).filter(|span| span.start < end).max_by_key(|span| span.start)
 }
 
 fn duration_ns(text: &str) -> Option<u64> {

@@ -223,12 +223,13 @@ impl<'a> Scope<'a> {
         if word.text == "*" {
             return Some((0..self.caps.len() as u32).collect());
         }
-        let Some(family) = word.text.strip_suffix('*') else {
+        if !word.text.contains('*') {
             return match self.caps.binary_search_by(|cap| cap.name.as_str().cmp(&word.text)) {
                 Ok(index) => Some(vec![index as u32]),
                 Err(_) => self.unknown_capability(word),
             };
-        };
+        }
+        let family = word.text.strip_suffix('*').unwrap_or("");
         if !family.ends_with('.') || family.contains('*') {
             let message = format!("`{}` is not a wildcard", word.text);
             let found = Diagnostic::error("bad-wildcard", message)
