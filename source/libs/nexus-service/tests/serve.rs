@@ -9,11 +9,19 @@
 use std::{collections::VecDeque, sync::atomic::AtomicU64};
 
 use nexus_abi::{Call, Error, Handle, Return, Sender, ServiceId, Sys, layout::FRAME_MAX};
-use nexus_service::{Env, Incoming, Outgoing, Service, serve, step};
+use nexus_ipc::policy::Client;
+use nexus_service::{
+    Env, Incoming, Outgoing, Service,
+    permit::{Action, PolicyAuthorizer, authorize},
+    serve, step,
+};
+use nexus_wire::Status;
 
 const EP: Handle = Handle::fixed(1);
 const CAP: Handle = Handle::fixed(40);
 const MASK: u64 = 3;
+/// How long an authorizer waits; the script's clock starts at 0.
+const WAIT_NS: u64 = 50;
 /// The loop's own pause between ticks and between attempts to receive.
 const PAUSE_NS: u64 = 1_000_000;
 
@@ -74,6 +82,10 @@ impl Sys for Script {
                 let text = String::from_utf8_lossy(&self.frame[..len.get()]).into_owned();
                 self.trace.push(format!("reply {token} {text}"));
                 self.reply_result
+            }
+            Call::Call { deadline_ns, .. } => {
+                assert_eq!(deadline_ns, WAIT_NS);
+                self.arrive(deadline_ns)
             }
             Call::CapClose { cap } => {
                 self.trace.push(format!("close {}", cap.slot()));
@@ -262,4 +274,32 @@ fn step_answers_as_the_loop_does() {
     assert_eq!((answer.bytes(), answer.cap), (&b"AB"[..], Handle::NONE));
     let too_long = step(&mut Shout::default(), sender, b"long", &mut env);
     assert_eq!(too_long.bytes().len(), FRAME_MAX);
+}
+
+struct Read;
+
+impl Action for Read {
+    const CAPABILITY: &'static str = "log.read";
+}
+
+/// What a permit costs: the reply of policyd, in the seed's next nonce.
+fn permit(arrival: Arrival) -> Result<u32, Status> {
+    let (mut sys, mut client) = (Script::new(&[arrival]), Client::new(EP, 6));
+    let sender = Sender { service: ServiceId(20), incarnation: 1, badge: 0 };
+    let mut policy = PolicyAuthorizer { sys: &mut sys, client: &mut client, wait_ns: WAIT_NS };
+    authorize(&mut policy, sender, Read).map(|permit| permit.evidence().nonce)
+}
+
+#[test]
+fn only_an_allow_of_policyd_makes_a_permit() {
+    let says = |bytes: &'static [u8]| {
+        permit((Return::Replied { len: bytes.len() as u16, cap: Handle::NONE }, bytes))
+    };
+    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x00\0"), Ok(7));
+    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x01\0"), Err(Status::Denied));
+    assert_eq!(says(b"PO\x02\x85\x08\0\0\0\x00\0"), Err(Status::Unavailable));
+    assert_eq!(says(b""), Err(Status::Unavailable));
+    for error in [Error::TimedOut, Error::PeerDied, Error::Revoked, Error::Denied] {
+        assert_eq!(permit(fails(error)), Err(Status::Unavailable));
+    }
 }
