@@ -19,7 +19,7 @@ use build::Program;
 /// Package of the kernel binary.
 const KERNEL: &str = "nexus-kernel";
 
-/// Builds the kernel and every service of the kind, packs nexus.img
+/// Builds the kernel and every service, packs those of the kind into nexus.img
 ///
 /// Writes nexus.img, manifest.json (what the image holds and where), build-id and elf/
 /// (programs with symbols). NEXUS_BUILD_STD=1 builds core and alloc from source, for compilers
@@ -45,8 +45,9 @@ pub(crate) fn run(root: &Path, args: &ImageArgs) -> Result<(), String> {
     })?;
     let policy = crate::policy::compile(root, &system)?;
     let mut packages = vec![KERNEL];
-    packages.extend(package(&system, system.supervisor));
-    packages.extend(system.carried(image).into_iter().filter_map(|at| package(&system, at)));
+    // All of them for every kind: cargo unites the features of what it builds together, and the
+    // program somebody starts has to be the one that was tested.
+    packages.extend(system.services.iter().map(|s| s.package.as_str()));
     let programs = build::build(root, &packages)?;
 
     let out =

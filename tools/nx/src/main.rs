@@ -26,7 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the kernel and every service of an image kind and pack the boot image
+    /// Build the kernel and the services and pack the boot image of a kind
     Image(image::ImageArgs),
     /// Boot an image and judge its console
     Qemu(qemu::QemuArgs),
