@@ -11,7 +11,8 @@ use nexus_abi::{
 use crate::{
     Kernel, Machine, Outcome,
     cap::{Cap, CapLink},
-    life::{Birth, Factory},
+    factory::{Factory, POOL},
+    life::Birth,
     limits::{
         BOOT_SERVICE_IDS, HIGHEST_PRIORITY, MAX_ENDPOINTS, MAX_INIT_SEGMENTS, MAX_IRQS,
         MAX_NOTIFICATIONS, MAX_PROCESSES, MAX_VMOS, SPARE_TABLES,
@@ -106,16 +107,13 @@ impl Kernel {
         check(cfg)?;
         self.frames.add(cfg.free.clone());
         let fixed = cfg.devices.len().saturating_add(1);
-        self.factory = Factory {
-            mask: SyscallMask::ALL,
-            priority: HIGHEST_PRIORITY,
-            frames: self.frames.total().saturating_sub(SPARE_TABLES as u32),
-            objects: ALL_OBJECTS.saturating_sub(fixed) as u32,
-        };
+        let frames = self.frames.total().saturating_sub(SPARE_TABLES as u32);
+        let objects = ALL_OBJECTS.saturating_sub(fixed) as u32;
+        *self.factories.at_mut(POOL.into()) = Factory::boot(BOOT_SERVICE_IDS, frames, objects);
         let InitPlan { service, priority, mask, quota, .. } = cfg.init;
         let mask = SyscallMask(mask.0 & SyscallMask::ALL.0);
         let birth = Birth { service, mask, quota, priority, creator: Payer::Nobody };
-        let init = self.make_process(m, birth)?;
+        let init = self.make_process(m, POOL, birth)?;
         for segment in cfg.init.segments {
             self.load_segment(m, init, segment)?;
         }

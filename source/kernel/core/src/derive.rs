@@ -70,7 +70,8 @@ impl Kernel {
             Some(CapKind::Process) => {
                 self.procs.get(ProcIndex(cap.object as u8)).incarnation == cap.object_gen
             }
-            Some(CapKind::Vmo | CapKind::Irq | CapKind::Factory | CapKind::KernelLog) => true,
+            Some(CapKind::Factory) => self.factories.at(index).generation == cap.object_gen,
+            Some(CapKind::Vmo | CapKind::Irq | CapKind::KernelLog) => true,
         }
     }
 
@@ -98,7 +99,8 @@ impl Kernel {
             self.refused = cap;
             return Err(Error::MissingRight);
         }
-        let badge = derived_badge(&from, badge)?;
+        let narrower = from.kind == Some(CapKind::Factory) && badge != 0;
+        let badge = if narrower { badge } else { derived_badge(&from, badge)? };
         let target = if child.is_none() {
             None
         } else {
@@ -120,8 +122,14 @@ impl Kernel {
             }
             self.hand_over(m, ep, child);
         }
-        self.retain(&from);
-        let handle = self.caps.fill(at, Cap { rights, badge, parent, maps: 0, ..from });
+        let derived = if narrower {
+            let (object, object_gen) = self.narrow(&from, badge)?;
+            Cap { rights, parent, maps: 0, object, object_gen, ..from }
+        } else {
+            self.retain(&from);
+            Cap { rights, badge, parent, maps: 0, ..from }
+        };
+        let handle = self.caps.fill(at, derived);
         if let Some(child) = target {
             let service = self.procs.get(child).service.0;
             self.report(m, cur, EventKind::CapDerived, 0, [service, rights.bits().into()]);
@@ -178,6 +186,7 @@ impl Kernel {
     ) -> Result<(), Error> {
         let link = self.caps.find(cur, handle)?;
         self.close_link(m, link);
+        self.reap(m);
         Ok(())
     }
 
@@ -258,6 +267,7 @@ impl Kernel {
             Some(CapKind::Notification) => self.notif_destroy(m, NotifIndex(cap.object)),
             Some(CapKind::Vmo) => self.vmo_free_if_unused(VmoIndex(cap.object)),
             Some(CapKind::Process) => self.forget_process(ProcIndex(cap.object as u8)),
+            Some(CapKind::Factory) => self.factory_destroy(cap.object as u8),
             _ => {}
         }
     }
@@ -274,7 +284,8 @@ impl Kernel {
             CapKind::Process => {
                 Some(&mut self.procs.get_mut(ProcIndex(cap.object as u8)).rest.refs)
             }
-            CapKind::Irq | CapKind::Factory | CapKind::KernelLog => None,
+            CapKind::Factory => self.factory_refs(cap),
+            CapKind::Irq | CapKind::KernelLog => None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod console;
 mod derive;
 mod endpoint;
 mod event;
+mod factory;
 mod frames;
 mod info;
 pub mod inspect;
@@ -63,7 +64,7 @@ pub struct Kernel {
     doomed: u32,
     /// Incarnations given out.
     incarnations: u32,
-    factory: life::Factory,
+    factories: factory::Factories,
     caps: cap::Caps,
     vmos: vmo::Vmos,
     mappings: map::Mappings,
@@ -87,7 +88,7 @@ impl Kernel {
             refused: Handle::NONE,
             doomed: 0,
             incarnations: 0,
-            factory: life::Factory::EMPTY,
+            factories: table::Table::new(factory::Factory::EMPTY),
             caps: cap::Caps::new(),
             vmos: table::Table::new(vmo::Vmo::EMPTY),
             mappings: map::Mappings::new(),

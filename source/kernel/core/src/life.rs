@@ -10,7 +10,7 @@ use nexus_abi::{
 use crate::{
     Kernel, Machine, Outcome,
     cap::Cap,
-    limits::{BOOT_SERVICE_IDS, MAX_NOTIFICATIONS, MAX_VMOS},
+    limits::{MAX_NOTIFICATIONS, MAX_VMOS},
     map::charged,
     process::{Cold, Exit, Process, Processes, State},
     types::{NotifIndex, Pfn, ProcIndex},
@@ -22,20 +22,6 @@ const PROCESS_RIGHTS: Rights = Rights::MANAGE.or(Rights::DERIVE).or(Rights::GRAN
 
 /// Root table and message page: no process lives on less.
 const SPACE_MIN: u32 = 2;
-
-/// The factory: what processes may be made of it, and the quota nobody holds.
-#[derive(Clone, Copy)]
-pub(crate) struct Factory {
-    pub(crate) mask: SyscallMask,
-    pub(crate) priority: u8,
-    pub(crate) frames: u32,
-    pub(crate) objects: u32,
-}
-
-impl Factory {
-    pub(crate) const EMPTY: Factory =
-        Factory { mask: SyscallMask(0), priority: 0, frames: 0, objects: 0 };
-}
 
 /// Who a new process is and what it gets.
 #[derive(Clone, Copy)]
@@ -92,11 +78,6 @@ impl Kernel {
         rest.objects_used = rest.objects_used.saturating_sub(1);
     }
 
-    pub(crate) fn pool_give(&mut self, frames: u32, objects: u32) {
-        self.factory.frames = self.factory.frames.saturating_add(frames);
-        self.factory.objects = self.factory.objects.saturating_add(objects);
-    }
-
     pub(crate) fn proc_create<M: Machine>(
         &mut self,
         m: &mut M,
@@ -104,12 +85,9 @@ impl Kernel {
         factory: Handle,
         birth: Birth,
     ) -> Result<Handle, Error> {
-        self.typed_cap(cur, factory, CapKind::Factory, Rights::MANAGE)?;
-        let ceiling = self.factory;
-        let inside = BOOT_SERVICE_IDS.contains(&birth.service.0)
-            && ceiling.mask.contains(birth.mask)
-            && birth.priority <= ceiling.priority;
-        if !inside {
+        let factory = self.factory_cap(cur, factory, Rights::MANAGE)?;
+        let ceiling = self.factories.at(factory.into());
+        if !ceiling.allows(birth.service.0, birth.mask, birth.priority) {
             return Err(Error::OutsideCeiling);
         }
         if self.procs.find(|p| p.state.is_alive() && p.service == birth.service).is_some() {
@@ -117,7 +95,7 @@ impl Kernel {
         }
         let slot = self.caps.vacancy(cur)?;
         self.charge_object(cur)?;
-        let made = self.make_process(m, birth);
+        let made = self.make_process(m, factory, birth);
         if made.is_err() {
             self.refund_object(cur);
         }
@@ -135,19 +113,21 @@ impl Kernel {
     pub(crate) fn make_process<M: Machine>(
         &mut self,
         m: &mut M,
+        factory: u8,
         birth: Birth,
     ) -> Result<ProcIndex, Error> {
         let Quota { frames, objects } = birth.quota;
-        let enough = frames <= self.factory.frames && u32::from(objects) <= self.factory.objects;
+        let budget = self.factories.at(factory.into());
+        let enough = frames <= budget.frames && u32::from(objects) <= budget.objects;
         if !enough || frames < SPACE_MIN {
             return Err(Error::QuotaExceeded);
         }
         let p = self.procs.free().ok_or(Error::NoSpace)?;
         let incarnation = self.incarnations.checked_add(1).ok_or(Error::NoSpace)?;
         let (root, message) = self.two_frames(m).ok_or(Error::NoSpace)?;
-        self.incarnations = incarnation;
-        self.factory.frames = self.factory.frames.saturating_sub(frames);
-        self.factory.objects = self.factory.objects.saturating_sub(objects.into());
+        let budget = self.factories.at_mut(factory.into());
+        budget.frames = budget.frames.saturating_sub(frames);
+        budget.objects = budget.objects.saturating_sub(objects.into());
         let entry = self.procs.get_mut(p);
         let token = (entry.token & !0xff) | u64::from(p.0);
         *entry = Process {
@@ -159,6 +139,7 @@ impl Kernel {
             incarnation,
             rest: Cold {
                 creator: birth.creator,
+                factory,
                 root,
                 message,
                 frames_used: SPACE_MIN,
@@ -178,6 +159,7 @@ impl Kernel {
             self.procs.get_mut(p).state = State::Free;
             return Err(error);
         }
+        self.incarnations = incarnation;
         Ok(p)
     }
 
@@ -324,7 +306,8 @@ impl Kernel {
         let objects = rest.objects_limit.saturating_sub(rest.objects_used);
         (rest.frames_used, rest.frames_limit) = (0, 0);
         (rest.objects_used, rest.objects_limit) = (0, 0);
-        self.pool_give(frames, objects.into());
+        let factory = self.procs.get(p).rest.factory;
+        self.budget_give(factory, frames, objects.into());
     }
 
     fn report_end<M: Machine>(&mut self, m: &mut M, p: ProcIndex, exit: Exit) {

@@ -22,6 +22,9 @@ pub const MAX_VMOS: usize = 256;
 /// Mappings of one process: six segments, a stack, lanes, devices and open windows.
 pub const MAPPINGS_PER_PROCESS: usize = 24;
 
+/// Factories: init's own, one per service that may start programs, and room.
+pub const MAX_FACTORIES: usize = 8;
+
 /// Interrupt lines handed out as capabilities: eight virtio slots, the UART and room.
 pub const MAX_IRQS: usize = 16;
 

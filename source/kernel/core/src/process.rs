@@ -99,6 +99,8 @@ pub(crate) struct Cold {
     pub(crate) refs: u16,
     /// Process whose object quota pays for this one.
     pub(crate) creator: Payer,
+    /// Factory its quota came out of.
+    pub(crate) factory: u8,
     pub(crate) exit: Exit,
     pub(crate) root: Pfn,
     pub(crate) message: Pfn,
@@ -134,6 +136,7 @@ impl Process {
         rest: Cold {
             refs: 0,
             creator: Payer::Nobody,
+            factory: crate::factory::POOL,
             exit: Exit::None,
             root: Pfn(0),
             message: Pfn(0),
