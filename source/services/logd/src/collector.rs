@@ -48,12 +48,12 @@ impl Filter {
 }
 
 /// The journal and where its records come from.
-pub(crate) struct Collector<'v> {
-    journal: Journal<'v, JOURNAL_RECORDS>,
+pub(crate) struct Collector<'v, const SLOTS: usize = JOURNAL_RECORDS> {
+    journal: Journal<'v, SLOTS>,
     lane: Consumer<&'v [AtomicU64]>,
 }
 
-impl<'v> Collector<'v> {
+impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     /// Attaches to both; `None` if either memory is too small.
     pub(crate) fn attach(kept: &'v [AtomicU64], lane: &'v [AtomicU64]) -> Option<(Self, Found)> {
         let lane = Consumer::attach(lane).ok()?;
@@ -142,7 +142,7 @@ impl<'v> Collector<'v> {
     fn lose_lane(&mut self, before: u64, now_ns: u64) {
         let lane = self.journal.ledger().lane;
         if lane.gap_before(before) > 0 {
-            let record = lost(ids::POLICYD, lane.next, before, now_ns);
+            let record = lost(ids::POLICYD, lane.next(), before, now_ns);
             let _number = self.journal.put(&record, Source::LaneGap(before));
         }
     }
@@ -151,7 +151,7 @@ impl<'v> Collector<'v> {
 fn take_event<const N: usize>(journal: &mut Journal<'_, N>, event: &KernelEvent, now_ns: u64) {
     let kernel = journal.ledger().kernel;
     if kernel.gap_before(event.seq) > 0 {
-        let record = lost(KERNEL, kernel.next, event.seq, now_ns);
+        let record = lost(KERNEL, kernel.next(), event.seq, now_ns);
         let _number = journal.put(&record, Source::KernelGap(event.seq));
     }
     if let Some(record) = from_kernel(event) {
@@ -203,3 +203,6 @@ fn syscall_name(number: u64) -> &'static str {
 fn cause_name(detail: u8) -> &'static str {
     FaultCause::from_code(detail).map_or("", FaultCause::name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,3 +235,6 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
 fn sum(source: u64, words: &[u64; Record::WORDS]) -> u64 {
     check(words.iter().copied().chain([source]))
 }
+
+#[cfg(test)]
+mod tests;

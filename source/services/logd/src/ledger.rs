@@ -3,16 +3,14 @@
 
 use crate::words::{Words, check};
 
-/// First number of the journal itself; 0 marks a slot without a record.
+/// First number of the journal itself; 0 marks a slot without a record. The lane and the kernel
+/// count from 0.
 const FIRST_SEQ: u64 = 1;
-/// First number of the kernel's event ring.
-const FIRST_EVENT: u64 = 1;
 
-/// Accounts of one stream of numbered records. Every number below `next` is either stored or lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Accounts of one stream of numbered records: every number below [`Stream::next`] is either
+/// stored or lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stream {
-    /// The next number that has not been accounted for.
-    pub(crate) next: u64,
     /// Records of the stream that entered the journal.
     pub(crate) stored: u64,
     /// Numbers that never arrived.
@@ -20,30 +18,23 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    const fn starting_at(next: u64) -> Stream {
-        Stream { next, stored: 0, lost: 0 }
-    }
-
-    /// Numbers accounted for so far.
-    #[must_use]
-    pub(crate) const fn accounted(&self) -> u64 {
+    /// The next number that has not been accounted for, and so how many have.
+    pub(crate) const fn next(&self) -> u64 {
         self.stored.saturating_add(self.lost)
     }
 
     /// How many numbers are missing before `seq`.
     pub(crate) const fn gap_before(&self, seq: u64) -> u64 {
-        seq.saturating_sub(self.next)
+        seq.saturating_sub(self.next())
     }
 
-    fn lose_until(&mut self, seq: u64) {
+    const fn lose_until(&mut self, seq: u64) {
         self.lost = self.lost.saturating_add(self.gap_before(seq));
-        self.next = self.next.max(seq);
     }
 
-    fn store(&mut self, seq: u64) {
+    const fn store(&mut self, seq: u64) {
         self.lose_until(seq);
         self.stored = self.stored.saturating_add(1);
-        self.next = seq.saturating_add(1);
     }
 }
 
@@ -108,13 +99,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Words of one copy: generation, ten counters, check.
-    pub(crate) const WORDS: usize = 12;
+    /// Words of one copy: generation, eight counters, check.
+    pub(crate) const WORDS: usize = 10;
     /// An empty journal.
     pub(crate) const START: Ledger = Ledger {
         next_seq: FIRST_SEQ,
-        lane: Stream::starting_at(0),
-        kernel: Stream::starting_at(FIRST_EVENT),
+        lane: Stream { stored: 0, lost: 0 },
+        kernel: Stream { stored: 0, lost: 0 },
         own: 0,
         damaged: 0,
         attached: 0,
@@ -124,8 +115,8 @@ impl Ledger {
     pub(crate) const fn admits(&self, source: Source) -> bool {
         let (seq, next) = match source {
             Source::Own => return true,
-            Source::Lane(seq) | Source::LaneGap(seq) => (seq, self.lane.next),
-            Source::Kernel(seq) | Source::KernelGap(seq) => (seq, self.kernel.next),
+            Source::Lane(seq) | Source::LaneGap(seq) => (seq, self.lane.next()),
+            Source::Kernel(seq) | Source::KernelGap(seq) => (seq, self.kernel.next()),
         };
         seq >= next && seq < Source::SEQ
     }
@@ -153,24 +144,21 @@ impl Ledger {
 
     /// Whether the counters can come from this code: hostile or torn copies are refused.
     fn plausible(&self) -> bool {
-        let whole = |stream: &Stream, first: u64| {
-            let accounted = stream.stored.checked_add(stream.lost);
-            accounted.and_then(|n| n.checked_add(first)) == Some(stream.next)
-        };
         let sources = [self.lane.stored, self.kernel.stored, self.own];
         let sum = sources.iter().try_fold(FIRST_SEQ, |sum, n| sum.checked_add(*n));
-        whole(&self.lane, 0) && whole(&self.kernel, FIRST_EVENT) && sum == Some(self.next_seq)
+        let whole = |stream: &Stream| stream.next() < Source::SEQ;
+        whole(&self.lane) && whole(&self.kernel) && sum == Some(self.next_seq)
     }
 
-    fn to_words(self) -> [u64; Self::WORDS - 2] {
-        let Ledger { next_seq, lane: l, kernel: k, own, damaged, attached } = self;
-        [next_seq, l.next, l.stored, l.lost, k.next, k.stored, k.lost, own, damaged, attached]
+    const fn to_words(self) -> [u64; Self::WORDS - 2] {
+        let Ledger { next_seq, lane, kernel, own, damaged, attached } = self;
+        [next_seq, lane.stored, lane.lost, kernel.stored, kernel.lost, own, damaged, attached]
     }
 
     fn from_words(words: [u64; Self::WORDS - 2]) -> Option<Ledger> {
-        let [next_seq, ln, ls, ll, kn, ks, kl, own, damaged, attached] = words;
-        let lane = Stream { next: ln, stored: ls, lost: ll };
-        let kernel = Stream { next: kn, stored: ks, lost: kl };
+        let [next_seq, ls, ll, ks, kl, own, damaged, attached] = words;
+        let lane = Stream { stored: ls, lost: ll };
+        let kernel = Stream { stored: ks, lost: kl };
         let ledger = Ledger { next_seq, lane, kernel, own, damaged, attached };
         ledger.plausible().then_some(ledger)
     }

@@ -239,12 +239,12 @@ fn audit_stats(
 ) -> usize {
     let (ledger, retained) = audit.stats(permit);
     let body = Reply::AuditStats {
-        produced: ledger.lane.accounted(),
+        produced: ledger.lane.next(),
         stored: ledger.lane.stored,
         lost: ledger.lane.lost,
         evicted: ledger.entered().saturating_sub(retained),
         retained,
-        kernel_produced: ledger.kernel.accounted(),
+        kernel_produced: ledger.kernel.next(),
         kernel_stored: ledger.kernel.stored,
         kernel_lost: ledger.kernel.lost,
     };

@@ -17,16 +17,20 @@ impl<'v> Words<'v> {
     }
 
     pub(crate) fn set(self, at: usize, value: u64) {
+        self.store(at, value, Ordering::Relaxed);
+    }
+
+    fn store(self, at: usize, value: u64, order: Ordering) {
+        #[cfg(test)]
+        death::before_store();
         if let Some(word) = self.0.get(at) {
-            word.store(value, Ordering::Relaxed);
+            word.store(value, order);
         }
     }
 
     /// Writes only once everything written before is in memory.
     pub(crate) fn publish(self, at: usize, value: u64) {
-        if let Some(word) = self.0.get(at) {
-            word.store(value, Ordering::Release);
-        }
+        self.store(at, value, Ordering::Release);
     }
 
     /// Writes before anything written after.
@@ -46,8 +50,8 @@ impl<'v> Words<'v> {
 
     /// Overwrites the words from `at` on.
     pub(crate) fn fill(self, at: usize, values: &[u64]) {
-        for (word, value) in self.0.iter().skip(at).zip(values) {
-            word.store(*value, Ordering::Relaxed);
+        for (at, value) in (at..self.len()).zip(values) {
+            self.set(at, *value);
         }
     }
 
@@ -64,4 +68,39 @@ pub(crate) fn check(words: impl Iterator<Item = u64>) -> u64 {
     words.fold(0x6e78_6a72_6e6c_3031, |sum: u64, word| {
         (sum ^ word).rotate_left(23).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     })
+}
+
+/// Dying at a chosen store, to try every place a daemon can be killed at.
+#[cfg(test)]
+pub(crate) mod death {
+    use std::{
+        cell::Cell,
+        panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    };
+
+    thread_local! {
+        static STORES_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+    }
+
+    struct Death;
+
+    pub(super) fn before_store() {
+        match STORES_LEFT.get() {
+            u64::MAX => {}
+            0 => resume_unwind(Box::new(Death)),
+            left => STORES_LEFT.set(left - 1),
+        }
+    }
+
+    /// Runs `life`, which ends before its store number `stores`; whether it lived to its end.
+    pub(crate) fn after(stores: u64, life: impl FnOnce()) -> bool {
+        STORES_LEFT.set(stores);
+        let outcome = catch_unwind(AssertUnwindSafe(life));
+        STORES_LEFT.set(u64::MAX);
+        match outcome {
+            Ok(()) => true,
+            Err(cause) if cause.is::<Death>() => false,
+            Err(cause) => resume_unwind(cause),
+        }
+    }
 }

@@ -1,0 +1,262 @@
+use std::collections::VecDeque;
+
+use nexus_service::{
+    lane::{Full, Producer},
+    permit::{Authorizer, Evidence, authorize},
+};
+use nexus_wire::Status;
+
+use super::*;
+use crate::words::death;
+
+/// Words of a lane for 16 records.
+const LANE_WORDS: usize = 16 + 16 * 16;
+
+struct Outside {
+    now_ns: u64,
+    events: VecDeque<KernelEvent>,
+}
+
+impl Authorizer for Outside {
+    fn decide(&mut self, _: ServiceId, _: &str) -> Result<Evidence, Status> {
+        Ok(Evidence { nonce: 0 })
+    }
+}
+
+impl Env for Outside {
+    fn now_ns(&mut self) -> u64 {
+        self.now_ns += 1;
+        self.now_ns
+    }
+    fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize {
+        let count = self.events.len().min(KernelEvent::PER_FRAME);
+        self.events.drain(..count).for_each(|event| take(&event));
+        count
+    }
+}
+
+fn outside() -> Outside {
+    Outside { now_ns: 0, events: VecDeque::new() }
+}
+
+fn words(count: usize) -> Vec<AtomicU64> {
+    (0..count).map(|_| AtomicU64::new(0)).collect()
+}
+
+/// Small, so that every store can be tried.
+const SLOTS: usize = 64;
+type Small<'v> = Collector<'v, SLOTS>;
+
+struct Machine {
+    kept: Vec<AtomicU64>,
+    lane: Vec<AtomicU64>,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        Machine { kept: words(64 + SLOTS * 18), lane: words(LANE_WORDS) }
+    }
+    fn copy(&self) -> Machine {
+        let copy = |words: &[AtomicU64]| {
+            words
+                .iter()
+                .map(|w| AtomicU64::new(w.load(core::sync::atomic::Ordering::Relaxed)))
+                .collect()
+        };
+        Machine { kept: copy(&self.kept), lane: copy(&self.lane) }
+    }
+    fn producer(&self) -> Producer<&[AtomicU64]> {
+        Producer::attach(&self.lane[..]).unwrap()
+    }
+    fn collector(&self) -> Small<'_> {
+        Small::attach(&self.kept, &self.lane).unwrap().0
+    }
+}
+
+fn decision(subject: u64, target: u64) -> Words {
+    Record { subject, target, ..Record::new(Op::CheckCap, Decision::Deny, Reason::Default) }
+        .to_words()
+}
+
+fn event(seq: u64, kind: EventKind, [arg0, arg1]: [u64; 2]) -> KernelEvent {
+    let (service, detail) = (ServiceId(900), FaultCause::Load as u8);
+    KernelEvent { seq, time_ns: 7, kind, detail, service, incarnation: 5, arg0, arg1 }
+}
+
+fn ledger(collector: &Small<'_>) -> Ledger {
+    *collector.journal.ledger()
+}
+
+fn all(collector: &Small<'_>) -> Vec<Record> {
+    collector.journal.from(0).collect()
+}
+
+#[test]
+fn losses_become_records_and_the_sum_is_exact() {
+    let machine = Machine::new();
+    let (mut producer, mut collector) = (machine.producer(), machine.collector());
+    let pushed = (0..40).filter(|n| producer.push(&decision(20, *n)).is_ok()).count();
+    assert_eq!(pushed, 16);
+    collector.drain(&mut outside());
+    assert_eq!(producer.push(&decision(21, 99)), Ok(40));
+    collector.drain(&mut outside());
+    let lane = ledger(&collector).lane;
+    assert_eq!((lane.stored, lane.lost), (17, 24));
+    assert_eq!(producer.produced(), lane.stored + lane.lost);
+    let records = all(&collector);
+    let lost: Vec<&Record> = records.iter().filter(|record| record.op == Op::Lost).collect();
+    assert_eq!(lost.len(), 1, "said once");
+    assert_eq!((lost[0].target, lost[0].args), (24, [16, 39]));
+    assert_eq!(lost[0].enforcer, ids::POLICYD.0);
+    assert_eq!(records.last().unwrap().target, 99, "after the note about what came before");
+}
+
+#[test]
+fn losses_at_the_end_are_counted_without_a_later_record() {
+    let machine = Machine::new();
+    let (mut producer, mut collector) = (machine.producer(), machine.collector());
+    (0..20).for_each(|n| assert!(producer.push(&decision(1, n)).is_ok() || n > 15));
+    collector.drain(&mut outside());
+    assert_eq!(ledger(&collector).lane.next(), 20);
+    assert_eq!(ledger(&collector).lane.lost, 4);
+}
+
+#[test]
+fn death_at_every_store_of_a_drain_keeps_the_sum_and_repeats_nothing() {
+    let before = Machine::new();
+    let _formatted = before.collector();
+    let mut producer = before.producer();
+    (0..18).for_each(|n| assert!(producer.push(&decision(n % 3, n)).is_ok() || n > 15));
+    for stores in 0.. {
+        let machine = before.copy();
+        let lived = death::after(stores, || machine.collector().drain(&mut outside()));
+        // Died; more arrives; the successor takes over.
+        let more = machine.producer().push(&decision(7, 100));
+        let mut collector = machine.collector();
+        collector.drain(&mut outside());
+        let lane = ledger(&collector).lane;
+        assert_eq!(machine.producer().produced(), lane.stored + lane.lost, "{stores}");
+        let mut seen: Vec<u64> =
+            all(&collector).iter().filter(|r| r.op != Op::Lost).map(|r| r.target).collect();
+        seen.sort_unstable();
+        let mut expected: Vec<u64> = (0..16).collect();
+        expected.extend(more.is_ok().then_some(100));
+        assert_eq!(seen, expected, "each once, after {stores} stores");
+        if lived {
+            assert!(stores > 500);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_died_mid_record_leaves_one_counted_loss() {
+    let machine = Machine::new();
+    machine.producer().push(&decision(1, 0)).unwrap();
+    // Its number was given out, its record never finished.
+    machine.lane[2].fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+    assert_eq!(machine.producer().push(&decision(1, 2)), Ok(2));
+    let mut collector = machine.collector();
+    collector.drain(&mut outside());
+    let lane = ledger(&collector).lane;
+    assert_eq!((lane.stored, lane.lost), (2, 1));
+}
+
+#[test]
+fn test_reject_garbage_in_the_lane() {
+    let machine = Machine::new();
+    let mut producer = machine.producer();
+    let mut garbage = decision(1, 1);
+    garbage[3] = u64::MAX;
+    for words in [decision(1, 0), garbage, decision(1, 2)] {
+        producer.push(&words).unwrap();
+    }
+    // A record that claims a number from the future.
+    machine.lane[16].store(1 << 50, core::sync::atomic::Ordering::Relaxed);
+    let mut collector = machine.collector();
+    collector.drain(&mut outside());
+    let lane = ledger(&collector).lane;
+    assert_eq!((lane.stored, lane.lost, lane.next()), (1, 2, 3));
+}
+
+#[test]
+fn restarts_of_both_sides_keep_the_sum() {
+    let machine = Machine::new();
+    let mut x = 3u64;
+    let mut ok = 0u64;
+    for _ in 0..2000 {
+        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let mut producer = machine.producer();
+        for n in 0..(x >> 33) % 12 {
+            ok += u64::from(!matches!(producer.push(&decision(x % 5, n)), Err(Full { .. })));
+        }
+        if x.is_multiple_of(3) {
+            let mut collector = machine.collector();
+            collector.drain(&mut outside());
+            let lane = ledger(&collector).lane;
+            assert_eq!((producer.produced(), ok), (lane.next(), lane.stored));
+        }
+    }
+    assert!(ledger(&machine.collector()).lane.lost > 0);
+}
+
+#[test]
+fn kernel_events_become_records_with_their_own_accounts() {
+    let machine = Machine::new();
+    let mut collector = machine.collector();
+    let mut outside = outside();
+    let faulted = event(2, EventKind::ProcessFaulted, [0x40, 0x1000]);
+    outside.events.extend([event(0, EventKind::SyscallDenied, [10, 0]), faulted]);
+    outside.events.extend((10..40).map(|seq| event(seq, EventKind::ProcessCreated, [901, 6])));
+    collector.drain(&mut outside);
+    let Ledger { kernel, lane, .. } = ledger(&collector);
+    assert_eq!((kernel.stored, kernel.lost, kernel.next()), (32, 8, 40));
+    assert_eq!(lane.next(), 0, "accounts do not mix");
+    let records = all(&collector);
+    let find = |op| records.iter().find(|record| record.op == op).unwrap();
+    let denied = find(Op::KernelSyscallDenied);
+    assert_eq!((denied.subject, denied.enforcer, denied.nonce), (900, 0, 5));
+    assert_eq!((denied.args[0], denied.cap.as_bytes()), (10, &b"vm_map"[..]));
+    assert_eq!((denied.decision, denied.reason), (Decision::Deny, Reason::Kernel));
+    let faulted = find(Op::KernelProcessFaulted);
+    assert_eq!((faulted.args, faulted.cap.as_bytes()), ([0x40, 0x1000], &b"load"[..]));
+    assert_eq!(find(Op::KernelProcessCreated).target, 901);
+    let lost = records.iter().filter(|record| record.op == Op::Lost && record.enforcer == 0);
+    assert_eq!(lost.map(|record| record.target).collect::<Vec<_>>(), [1, 7]);
+}
+
+#[test]
+fn every_kind_of_event_has_a_record() {
+    for (seq, kind) in EventKind::ALL.iter().enumerate() {
+        let record = from_kernel(&event(seq as u64, *kind, [u64::MAX, u64::MAX])).unwrap();
+        assert!(record.op.is_kernel());
+        assert_eq!(Record::from_words(&record.to_words()), Some(record));
+    }
+}
+
+#[test]
+fn pages_follow_each_other_through_every_filter() {
+    let machine = Machine::new();
+    let mut collector = machine.collector();
+    for n in 0..10u64 {
+        machine.producer().push(&decision(20 + n % 2, n)).unwrap();
+    }
+    collector.drain(&mut outside());
+    let sender = nexus_abi::Sender { service: ServiceId(1), incarnation: 0, badge: 0 };
+    let permit = authorize(&mut outside(), sender, ReadAudit).unwrap();
+    let filter = Filter { subject: 21, op: Op::CheckCap.code(), decision: 2, nonce: 0 };
+    let (mut seen, mut next) = (Vec::new(), 0);
+    loop {
+        let mut page = [[0; Record::BYTES]; 3];
+        let (filled, after) = collector.page(&permit, next, &filter, &mut page);
+        seen.extend(page[..filled].iter().map(|bytes| Record::decode(bytes).unwrap().target));
+        next = after;
+        if filled < page.len() {
+            break;
+        }
+    }
+    assert_eq!(seen, [1, 3, 5, 7, 9]);
+    assert_eq!(next, 11, "where new records will be");
+    let nothing = Filter { subject: 99, ..filter };
+    assert_eq!(collector.page(&permit, 0, &nothing, &mut [[0; 128]; 3]), (0, 11));
+}

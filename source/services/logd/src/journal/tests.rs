@@ -1,0 +1,241 @@
+use nexus_wire::audit::{Decision, Op, Reason};
+
+use super::*;
+use crate::words::death;
+
+type Small<'v> = Journal<'v, 8>;
+
+fn memory() -> Vec<AtomicU64> {
+    (0..Small::WORDS).map(|_| AtomicU64::new(0)).collect()
+}
+
+fn copy(memory: &[AtomicU64]) -> Vec<AtomicU64> {
+    memory
+        .iter()
+        .map(|word| AtomicU64::new(word.load(core::sync::atomic::Ordering::Relaxed)))
+        .collect()
+}
+
+fn attach(memory: &[AtomicU64]) -> (Small<'_>, Found) {
+    let (journal, found) = Small::attach(memory).unwrap();
+    sound(&journal);
+    (journal, found)
+}
+
+fn about(subject: u64, target: u64) -> Record {
+    Record { subject, target, ..Record::new(Op::Check, Decision::Deny, Reason::Default) }
+}
+
+fn targets(journal: &Small<'_>) -> Vec<u64> {
+    journal.from(0).map(|record| record.target).collect()
+}
+
+/// What must hold after every step.
+fn sound(journal: &Small<'_>) {
+    let seqs: Vec<u64> = journal.from(0).map(|record| record.seq).collect();
+    assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice: {seqs:?}");
+    assert_eq!(seqs.len() as u64, journal.retained(), "every held slot reads back");
+    let ledger = journal.ledger();
+    assert!(seqs.iter().all(|seq| (1..ledger.next_seq).contains(seq)));
+    assert_eq!(ledger.entered(), ledger.lane.stored + ledger.kernel.stored + ledger.own);
+}
+
+#[test]
+fn records_survive_a_restart_with_their_numbers() {
+    let memory = memory();
+    let (mut journal, found) = attach(&memory);
+    assert_eq!(found, Found::Fresh);
+    for n in 0..5 {
+        assert_eq!(journal.put(&about(n % 2, n), Source::Lane(n)), Some(n + 1));
+    }
+    let before: Vec<Record> = journal.from(0).collect();
+    let (mut journal, found) = attach(&memory);
+    assert_eq!(found, Found::Kept { damaged: 0 });
+    assert_eq!(journal.from(0).collect::<Vec<_>>(), before);
+    assert_eq!(journal.ledger().attached, 2);
+    assert_eq!(journal.put(&about(0, 5), Source::Lane(5)), Some(6), "numbers go on");
+}
+
+#[test]
+fn a_full_journal_gives_up_the_oldest_of_the_heaviest() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    for n in 0..3 {
+        journal.put(&about(1, n), Source::Own);
+    }
+    for n in 0..1000 {
+        journal.put(&about(99, 100 + n), Source::Own);
+        sound(&journal);
+    }
+    assert_eq!(targets(&journal), [0, 1, 2, 1095, 1096, 1097, 1098, 1099]);
+    let (journal, _) = attach(&memory);
+    assert_eq!(targets(&journal), [0, 1, 2, 1095, 1096, 1097, 1098, 1099]);
+}
+
+#[test]
+fn fairness_goes_on_after_a_restart() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    journal.put(&about(1, 0), Source::Own);
+    (0..7).for_each(|n| assert!(journal.put(&about(99, n), Source::Own).is_some()));
+    let (mut journal, _) = attach(&memory);
+    (0..100).for_each(|n| assert!(journal.put(&about(99, n), Source::Own).is_some()));
+    assert_eq!(journal.from(0).filter(|record| record.subject == 1).count(), 1);
+}
+
+#[test]
+fn test_reject_numbers_that_go_back() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    assert!(journal.put(&about(1, 0), Source::Lane(4)).is_some());
+    let ledger = *journal.ledger();
+    assert_eq!((ledger.lane.stored, ledger.lane.lost), (1, 4));
+    for old in 0..=4 {
+        assert_eq!(journal.put(&about(1, 0), Source::Lane(old)), None);
+        assert_eq!(journal.put(&about(1, 0), Source::LaneGap(old)), None);
+    }
+    assert_eq!(journal.put(&about(1, 0), Source::Lane(u64::MAX)), None);
+    assert_eq!(*journal.ledger(), ledger);
+}
+
+#[test]
+fn death_at_every_store_loses_nothing_that_was_stored() {
+    // A full journal, so that the record in flight has overwritten another.
+    let before = memory();
+    let (mut journal, _) = attach(&before);
+    for n in 0..12 {
+        journal.put(&about(n % 3, n), Source::Lane(n));
+    }
+    let old = targets(&journal);
+    let mut survived = [false; 2];
+    for stores in 0.. {
+        let memory = copy(&before);
+        let lived = death::after(stores, || {
+            let (mut journal, _) = Small::attach(&memory).unwrap();
+            journal.put(&about(0, 12), Source::Lane(12));
+        });
+        let (mut journal, found) = attach(&memory);
+        let now = targets(&journal);
+        let whole = now.contains(&12);
+        survived[usize::from(whole)] = true;
+        assert_eq!(journal.ledger().lane.next(), if whole { 13 } else { 12 });
+        assert_eq!(journal.ledger().lane.lost, 0);
+        let kept = old.iter().filter(|target| now.contains(target)).count();
+        assert!(kept >= old.len() - 1, "at most the record that had to go is gone");
+        assert!(matches!(found, Found::Kept { damaged: 0 | 1 }));
+        // The lane shows the record again; it enters exactly once.
+        let again = journal.put(&about(0, 12), Source::Lane(12));
+        assert_eq!(again.is_some(), !whole);
+        sound(&journal);
+        assert_eq!(journal.from(0).filter(|record| record.target == 12).count(), 1);
+        if lived {
+            assert!(whole && stores > 20);
+            assert_eq!(survived, [true; 2]);
+            return;
+        }
+    }
+}
+
+#[test]
+fn death_while_formatting_formats_again() {
+    for stores in 0.. {
+        let memory: Vec<AtomicU64> = (0..Small::WORDS).map(|n| AtomicU64::new(n as u64)).collect();
+        let lived = death::after(stores, || assert!(Small::attach(&memory).is_some()));
+        let (journal, found) = attach(&memory);
+        assert_eq!(journal.retained(), 0);
+        if lived {
+            assert_eq!(found, Found::Kept { damaged: 0 });
+            return;
+        }
+    }
+}
+
+#[test]
+fn test_reject_half_written_and_forged_slots() {
+    let before = memory();
+    let (mut journal, _) = attach(&before);
+    for n in 0..6 {
+        journal.put(&about(n % 2, n), Source::Lane(n));
+    }
+    let mut counted = 0;
+    for at in HEADER_WORDS..Small::WORDS {
+        for flip in [1, 1 << 31, 1 << 63, u64::MAX] {
+            let memory = copy(&before);
+            memory[at].fetch_xor(flip, core::sync::atomic::Ordering::Relaxed);
+            let (journal, found) = attach(&memory);
+            let Found::Kept { damaged } = found else { panic!("the header is untouched") };
+            let slot = (at - HEADER_WORDS) / SLOT_WORDS;
+            let held = targets(&journal);
+            if slot < 6 {
+                assert_eq!((damaged, held.len()), (1, 5), "word {at}");
+            } else {
+                assert_eq!(held.len(), 6);
+            }
+            assert!(!held.contains(&(slot as u64)));
+            assert_eq!(journal.ledger().damaged, damaged);
+            counted += damaged;
+        }
+    }
+    assert!(counted > 6 * SLOT_WORDS as u64);
+}
+
+#[test]
+fn test_reject_a_copied_slot() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(n)).is_some()));
+    let place = Words(&memory);
+    let slot = place.array::<SLOT_WORDS>(HEADER_WORDS);
+    place.fill(HEADER_WORDS + 5 * SLOT_WORDS, &slot);
+    let (journal, found) = attach(&memory);
+    assert_eq!(found, Found::Kept { damaged: 1 });
+    assert_eq!(targets(&journal), [0, 1, 2]);
+}
+
+#[test]
+fn one_damaged_ledger_copy_is_survived_and_two_are_not() {
+    let before = memory();
+    let (mut journal, _) = attach(&before);
+    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(n)).is_some()));
+    let flip = |memory: &[AtomicU64], at: usize| {
+        memory[at].fetch_xor(1 << 40, core::sync::atomic::Ordering::Relaxed);
+    };
+    for at in LEDGER_AT..LEDGER_AT + Copies::WORDS {
+        let memory = copy(&before);
+        flip(&memory, at);
+        let (journal, found) = attach(&memory);
+        assert!(matches!(found, Found::Kept { .. }), "word {at}");
+        assert_eq!(targets(&journal), [0, 1, 2]);
+        assert_eq!(journal.ledger().lane.next(), 3);
+    }
+    let memory = copy(&before);
+    flip(&memory, LEDGER_AT + 3);
+    flip(&memory, LEDGER_AT + Copies::WORDS - 3);
+    let (mut journal, found) = attach(&memory);
+    assert_eq!((found, journal.retained()), (Found::Foreign, 0));
+    journal.put(&about(1, 3), Source::Lane(3));
+    let lane = journal.ledger().lane;
+    assert_eq!((lane.stored, lane.lost), (1, 3), "what was wiped counts as lost");
+}
+
+#[test]
+fn test_reject_noise_and_memory_that_is_too_small() {
+    let mut x = 7u64;
+    let noise: Vec<AtomicU64> = (0..Small::WORDS)
+        .map(|_| {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            AtomicU64::new(x)
+        })
+        .collect();
+    let (journal, found) = attach(&noise);
+    assert_eq!((found, journal.retained()), (Found::Foreign, 0));
+    assert!(Small::attach(&noise[1..]).is_none());
+    assert!(Journal::<9>::attach(&noise).is_none());
+}
+
+#[test]
+fn capacity_follows_from_the_memory() {
+    assert_eq!(records_in(Small::WORDS * 8), 8);
+    assert_eq!(records_in(Small::WORDS * 8 - 1), 7);
+    assert_eq!(records_in(0), 0);
+}
