@@ -151,18 +151,22 @@ impl<'v> Logd<'v> {
 
     /// A frame that is no request leaves a trace under the sender's stamped id, for which only
     /// the sender's own records can be evicted.
-    fn note(&mut self, refusal: &Refusal, sender: &Sender, now_ns: u64) {
+    fn note(&mut self, refusal: &Refusal, call: &Incoming<'_>, now_ns: u64) {
         let (op, reason) = match refusal.status {
             Status::Unsupported => (audit::Op::Unsupported, Reason::Unsupported),
             _ => (audit::Op::Malformed, Reason::Malformed),
         };
+        let head = match call.frame {
+            [_, _, version, op, ..] => u64::from(*version) | (u64::from(*op) << 8),
+            _ => 0,
+        };
         if let Some(audit) = &mut self.audit {
             audit.note(&Record {
                 time_ns: now_ns,
-                enforcer: sender.service.0,
-                subject: sender.service.0,
+                enforcer: call.sender.service.0,
+                subject: call.sender.service.0,
                 target: ids::LOGD.0,
-                args: [u64::from(refusal.version) | (u64::from(refusal.op) << 8), 0],
+                args: [head, 0],
                 ..Record::new(op, audit::Decision::Deny, reason)
             });
         }
@@ -177,7 +181,7 @@ impl<E: Env> Service<E> for Logd<'_> {
                 Err(status) => request.respond(status).encode(reply),
             },
             Err(refusal) => {
-                self.note(&refusal, &call.sender, env.now_ns());
+                self.note(&refusal, call, env.now_ns());
                 refusal.encode(reply)
             }
         };
