@@ -11,7 +11,10 @@ use probe::{
     SLOT_GO, SLOT_TARGET,
 };
 
+/// A wait for a peer or a signal may be without end.
 const FOREVER: u64 = u64::MAX;
+/// A sleep may not: nothing could ever end it. This one ends in 584 years.
+const LAST_MOMENT: u64 = u64::MAX - 1;
 /// Where the kernel's text is linked, and where it is loaded.
 const KERNEL_TEXT: u64 = 0xffff_ffc0_8020_0000;
 const KERNEL_PHYSICAL: u64 = 0x8020_0000;
@@ -36,7 +39,7 @@ pub(crate) fn run<S: Sys>(sys: &mut S, arg: u64) -> i32 {
         Behaviour::Spin => fault::spin(),
         Behaviour::ExitAtOnce => return EXIT_AT_ONCE,
         Behaviour::Sink => return sink(sys),
-        Behaviour::Hold => sys.sleep_until(FOREVER),
+        Behaviour::Hold => sys.sleep_until(LAST_MOMENT),
         Behaviour::DeniedSyscall => return held(denied_syscall(sys)),
         Behaviour::MessagePage => return held(message_page(sys)),
         Behaviour::Garbage => return held(garbage(sys)),

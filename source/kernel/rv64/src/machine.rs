@@ -1,7 +1,7 @@
 //! The hardware as the core sees it.
 
 use nexus_abi::{
-    Error, Return, ServiceId,
+    Error, FaultCause, Return, ServiceId,
     layout::{FRAME_MAX, MESSAGE_PAGE},
     syscall::Prot,
 };
@@ -11,7 +11,7 @@ use crate::{
     boot,
     context::Context,
     csr,
-    fatal::{Console, fatal},
+    fatal::{Console, fatal, say},
     mmio::{plic, uart},
     ram::{self, InRam},
     sbi,
@@ -29,6 +29,8 @@ pub(crate) struct Rv64 {
     plic: plic::Context,
     /// Whether `set_timer` ran since the timer fired.
     timer_set: bool,
+    /// The process the core booted; nothing can go on without it.
+    first: Option<ProcIndex>,
 }
 
 impl Rv64 {
@@ -38,6 +40,20 @@ impl Rv64 {
             active: 0,
             plic: plic::Context::NONE,
             timer_set: false,
+            first: None,
+        }
+    }
+
+    /// Notes which process the system stands on.
+    pub(crate) fn stands_on(&mut self, first: ProcIndex) {
+        self.first = Some(first);
+    }
+
+    /// Says why the first process stops: its end is the kernel's, and nobody else will tell.
+    pub(crate) fn note_fault(&mut self, proc: ProcIndex, cause: FaultCause, address: u64) {
+        if self.first == Some(proc) {
+            let (cause, pc) = (cause.name(), self.context(proc).pc());
+            say(format_args!("first process: {cause} fault at {address:#x}, pc {pc:#x}"));
         }
     }
 
@@ -179,6 +195,9 @@ impl Machine for Rv64 {
     }
 
     fn space_destroy(&mut self, proc: ProcIndex, frames: &mut dyn FrameSource) {
+        if self.first == Some(proc) {
+            fatal(format_args!("the first process ended"));
+        }
         let root = self.root(proc);
         if self.context(proc).satp == self.active {
             self.switch(sv39::satp(boot::kernel_root()));

@@ -22,12 +22,22 @@ pub(crate) fn frames(first: Pfn, count: u32) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(first.address().wrapping_add(OFFSET) as usize)
 }
 
-/// Clears whole frames.
+/// Words per turn of the clearing loop.
+const CHUNK: usize = 8;
+
+/// Clears whole frames. Volatile stores in chunks: half the instructions of the generic
+/// `memset`, on a path that every new table and every memory object takes.
 pub(crate) fn zero(first: Pfn, count: u32) {
-    let bytes = (count as usize).wrapping_mul(PAGE as usize);
-    // SAFETY: `frames` checked that the range is RAM; the core hands in only frames it owns and
-    // nobody maps, so no reference to them exists.
-    unsafe { frames(first, count).write_bytes(0, bytes) };
+    let mut at = frames(first, count).cast::<u64>();
+    let chunks = (count as usize).wrapping_mul(PAGE as usize / (8 * CHUNK));
+    for _ in 0..chunks {
+        for i in 0..CHUNK {
+            // SAFETY: `frames` checked that the range is RAM; the core hands in only frames it
+            // owns and nobody maps, so no reference to them exists.
+            unsafe { at.wrapping_add(i).write_volatile(0) };
+        }
+        at = at.wrapping_add(CHUNK);
+    }
 }
 
 /// Copies `len` bytes from the start of frame `src` on to frame `dst` on.

@@ -102,8 +102,9 @@ extern "C" fn on_trap(cause: u64, value: u64) -> *const Context {
         spurious if spurious & INTERRUPT != 0 => Outcome::Resume(current),
         exception => {
             let State { kernel, machine, .. } = state;
-            let pc = machine.pc(current);
-            kernel.fault(machine, current, fault_cause(exception), value, pc)
+            let (pc, cause) = (machine.pc(current), fault_cause(exception));
+            machine.note_fault(current, cause, value);
+            kernel.fault(machine, current, cause, value, pc)
         }
     };
     let next = settle(state, outcome);
@@ -180,6 +181,7 @@ pub(crate) fn run(hart: u64, cfg: &nexus_kernel_core::BootConfig<'_>) -> ! {
     };
     csr::enable(csr::TIMER | csr::EXTERNAL);
     let next = settle(state, outcome);
+    state.machine.stands_on(next);
     let context = state.machine.context(next);
     // SAFETY: the context is that of a started process, whose space is in force.
     unsafe { enter_user(context) }
