@@ -11,6 +11,14 @@ apt_update() {
   apt_updated=yes
 }
 
+# True if every one of these packages is installed.
+apt_has() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || return 1
+  done
+}
+
 # True if the archive offers the package.
 apt_offers() {
   local candidate

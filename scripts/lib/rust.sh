@@ -34,16 +34,23 @@ rust_from_rustup() {
   ensure_pinned_toolchain && timeout "$RUSTUP_LIMIT" rustup target add "$OS_TARGET" && have_os_target
 }
 
-# Debian's own compiler and its library sources. It stands beside rustup, first on PATH for what
-# this script runs; `nx image` then builds core and alloc itself.
-rust_from_debian() {
-  local package shims
+# Debian's own compiler and its library sources.
+debian_compiler() {
+  local package packages=(rustc-web cargo-web rust-web-src)
+  ! apt_has "${packages[@]}" || return 0
   have apt-get || return 1
   apt_update
-  for package in rustc-web cargo-web rust-web-src; do
+  for package in "${packages[@]}"; do
     apt_offers "$package" || return 1
   done
-  apt_install rustc-web cargo-web rust-web-src || return 1
+  apt_install "${packages[@]}"
+}
+
+# Debian's compiler stands beside rustup, first on PATH for what
+# this script runs; `nx image` then builds core and alloc itself.
+rust_from_debian() {
+  local shims
+  debian_compiler || return 1
   shims=${NEXUS_SHIMS:-$PWD/build/debian-rust}
   mkdir -p "$shims"
   ln -sfn "${DEBIAN_BIN:-/usr/bin}"/rustc "${DEBIAN_BIN:-/usr/bin}"/cargo \

@@ -9,7 +9,7 @@ box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
 
 # Tools the scripts may always use.
-readonly HARMLESS="bash env cat mkdir ln ls rm mktemp install awk dirname chmod sh id"
+readonly HARMLESS="bash env cat mkdir ln ls rm mktemp install awk grep dirname chmod sh id"
 
 # A new, empty machine.
 machine() {
@@ -22,6 +22,7 @@ machine() {
   stub id 'echo 0'
   stub timeout 'shift; "$@"'
   stub cc :
+  stub dpkg-query 'exit 1'
 }
 
 # stub NAME BODY: a command that notes its call and runs BODY.

@@ -68,3 +68,9 @@ machine && stub rustc 'exit 1' && stub rustup 'exit 1' && apt_with_rust
 with_lib 'ensure_rust; echo "std=${NEXUS_BUILD_STD:-no}"'
 check "pinned toolchain cannot be had: asked for" called "rustup toolchain install"
 check "pinned toolchain cannot be had: fallback" said "std=1"
+
+machine && rustc_stub && stub rustup 'exit 1' && stub apt-get 'exit 1'
+stub dpkg-query 'echo "install ok installed"'
+with_lib 'ensure_rust; echo "std=${NEXUS_BUILD_STD:-no}"'
+check "Debian's compiler there: fallback again" said "std=1"
+check "Debian's compiler there: apt not called" not called apt-get
