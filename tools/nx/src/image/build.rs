@@ -84,6 +84,11 @@ fn remap(root: &Path) -> String {
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=.", root.display())];
+    // Sources of core and alloc, when they are built.
+    let sysroot = Command::new("rustc").current_dir(root).args(["--print", "sysroot"]).output();
+    if let Some(sysroot) = sysroot.ok().and_then(|o| String::from_utf8(o.stdout).ok()) {
+        flags.push(format!("--remap-path-prefix={}=rust", sysroot.trim()));
+    }
     if let Some(home) = home {
         flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
         let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
