@@ -52,9 +52,11 @@ impl Faults {
         let mut rng = SplitMix(seed);
         let mut faults = Faults::none();
         for _ in 0..count {
-            faults = faults
-                .kill(service, 1 + rng.next() % span)
-                .late_reply(service, 1 + rng.next() % span, 1_000_000 + rng.next() % 1_000_000_000);
+            faults = faults.kill(service, 1 + rng.next() % span).late_reply(
+                service,
+                1 + rng.next() % span,
+                1_000_000 + rng.next() % 1_000_000_000,
+            );
         }
         faults
     }

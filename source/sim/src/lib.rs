@@ -12,11 +12,13 @@
     reason = "host-only test bench: a broken simulation has to stop loudly"
 )]
 
+pub mod boot;
 pub mod faults;
 pub mod machine;
 pub mod sys;
 pub mod world;
 
+pub use boot::Scenario;
 pub use faults::Faults;
 pub use sys::SimSys;
 pub use world::{Console, Program, Report, Sim, SimConfig};

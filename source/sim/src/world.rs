@@ -8,14 +8,14 @@ use std::{
 };
 
 use nexus_abi::{
-    Call, FaultCause, ServiceId, Sys,
-    layout::FRAME_MAX,
-    syscall::{Prot, Quota, SyscallMask, nr},
-    Handle,
+    Call, FaultCause, Handle, ServiceId, Sys,
+    layout::{FRAME_MAX, PAGE},
+    syscall::{Arg, Prot, Quota, SyscallMask},
 };
 use nexus_kernel_core::{
     BootConfig, InitPlan, InitSegment, Kernel, Outcome, Pfn, ProcIndex, limits::MAX_PROCESSES,
 };
+use nexus_system::header::{self, Header};
 
 use crate::{
     faults::{Faults, Verdict},
@@ -35,8 +35,6 @@ pub struct SimConfig {
     pub ram_frames: u32,
     /// The boot image, as init will see it.
     pub boot_image: Vec<u8>,
-    /// First process: its id, its mask, its entry (also a key of `programs`).
-    pub init: (ServiceId, SyscallMask, u64),
     /// Programs by entry address.
     pub programs: BTreeMap<u64, Program>,
     /// The program whose end ends the run.
@@ -244,6 +242,24 @@ impl World {
     }
 }
 
+fn decode_header(image: &[u8]) -> Option<Header> {
+    let mut words = [0; header::WORDS];
+    for (word, chunk) in words.iter_mut().zip(image.chunks_exact(8)) {
+        *word = u64::from_le_bytes(chunk.try_into().ok()?);
+    }
+    Header::decode(&words)
+}
+
+fn segment(image_at: Pfn) -> impl Fn(&header::Segment) -> InitSegment {
+    move |s| InitSegment {
+        va: s.va,
+        first: image_at.offset((s.file_off / PAGE) as u32),
+        file_len: s.file_len,
+        mem_len: s.mem_len,
+        prot: <Prot as Arg>::from_reg(s.prot).expect("a protection"),
+    }
+}
+
 /// One run, ready to start.
 pub struct Sim {
     world: Arc<World>,
@@ -260,27 +276,22 @@ impl Sim {
         let pages = config.boot_image.len().div_ceil(4096) as u32;
         let image_at = Pfn(RAM_BASE + config.ram_frames - pages);
         machine.load(image_at, &config.boot_image);
-        let (service, mask, entry) = config.init;
-        let segments = [InitSegment {
-            va: entry,
-            first: image_at,
-            file_len: 8,
-            mem_len: 4096,
-            prot: Prot::ReadExec,
-        }];
+        let header = decode_header(&config.boot_image).expect("a boot image");
+        let segments: Vec<InitSegment> = header.segments().iter().map(segment(image_at)).collect();
         let init = InitPlan {
-            service,
-            priority: 7,
-            mask,
-            quota: Quota { frames: config.ram_frames / 2, objects: 256 },
-            entry,
+            service: ServiceId(header.service),
+            priority: header.priority as u8,
+            mask: SyscallMask(header.mask),
+            quota: Quota { frames: header.frames as u32, objects: header.objects as u16 },
+            entry: header.entry,
             segments: &segments,
-            stack_pages: 2,
+            stack_pages: header.stack_pages as u32,
         };
         // A window nobody touches here: the device table only has to be there.
         let devices = [nexus_kernel_core::DeviceWindow { base: 0x10_0000, len: 4096 }];
         let free = RAM_BASE..image_at.0;
-        let boot = BootConfig { free, boot_image: (image_at, pages), init, devices: &devices, irqs: &[] };
+        let boot =
+            BootConfig { free, boot_image: (image_at, pages), init, devices: &devices, irqs: &[] };
         let mut kernel = Box::new(Kernel::new());
         let outcome = kernel.boot(&mut machine, &boot).expect("the kernel boots");
         let state = State {
@@ -311,8 +322,7 @@ impl Sim {
     pub fn run(self) -> Report {
         let mut state = self.world.lock();
         while state.end.is_none() {
-            state =
-                self.world.ended.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = self.world.ended.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         self.world.turn.iter().for_each(Condvar::notify_all);
         let threads = std::mem::take(&mut state.threads);
@@ -330,6 +340,3 @@ impl Sim {
         }
     }
 }
-
-/// The number of `object_info`, which masks in tests usually include.
-pub const INFO: u64 = nr::ObjectInfo;

@@ -1,1 +1,2 @@
-//! End-to-end tests.
+//! Nothing here: the tests are in `tests/`, each boots the whole system in `nexus-sim`.
+#![forbid(unsafe_code)]

@@ -15,9 +15,12 @@ pub(crate) const GRANTED: &str = "ipc.core";
 /// Registered, and granted to others only.
 const NOT_GRANTED: &str = "crypto.sign";
 /// Granted to us by a wildcard and taken away by an explicit deny.
-const DENIED_IN_WILDCARD: &str = "statefs.admin";
+const DENIED_IN_WILDCARD: &str = "fs.verify";
 /// Granted to us by the same wildcard.
-const GRANTED_BY_WILDCARD: &str = "statefs.read";
+const GRANTED_BY_WILDCARD: &str = "fs.read";
+
+/// Granted to us behind a gate that is closed in a normal boot.
+const BEHIND_CLOSED_GATE: &str = "device.keygen";
 
 /// Opens the connections everything else uses.
 pub(crate) fn open<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
@@ -67,6 +70,7 @@ pub(crate) fn deny<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
     let me = ctx.me;
     let denied = Err(NotAllowed::Denied);
     ensure(holds(ctx, me, DENIED_IN_WILDCARD) == denied, "deny does not beat allow")?;
+    ensure(holds(ctx, me, BEHIND_CLOSED_GATE) == denied, "closed gate lets through")?;
     ensure(holds(ctx, me, "no.such-capability") == denied, "unknown capability not denied")?;
     denied_still(ctx)
 }
