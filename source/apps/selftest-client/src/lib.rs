@@ -1,7 +1,7 @@
 //! Drives allow and deny paths from inside the booted image.
 //!
-//! Each step proves one thing and prints its marker only then; the first that fails says what it
-//! saw and ends the run. `scripts/qemu-test.sh` judges what was printed.
+//! Each step proves one thing and prints its marker only then; one that fails says what it saw.
+//! `scripts/qemu-test.sh` judges what was printed.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -56,28 +56,35 @@ fn prepare<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<(), Failure> {
     policy_steps::open(ctx)
 }
 
-fn all<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<(), (&'static str, Failure)> {
-    prepare(ctx).map_err(|why| ("set-up", why))?;
-    for (marker, step) in steps() {
-        step(ctx).map_err(|why| (marker.text(), why))?;
-        marker.emit(ctx.sys);
+fn failed<S: Sys>(sys: &mut S, step: &str, why: Failure) {
+    for text in ["SELFTEST FAIL: ", step.trim_start_matches("SELFTEST: "), ": ", why, "\n"] {
+        sys.console(text);
     }
-    Ok(())
 }
 
-/// Runs every step; 0 when all held. Prints what failed otherwise.
+/// Runs every step, also after one that failed, so that a run shows exactly what is broken.
+/// 0 when all held.
 pub fn run<S: Sys>(sys: &mut S) -> i32 {
-    let outcome = Ctx::new(sys).map_err(|why| ("set-up", why)).and_then(|mut ctx| all(&mut ctx));
-    match outcome {
-        Ok(()) => {
-            m::SELFTEST_END.emit(sys);
-            0
-        }
-        Err((step, why)) => {
-            for text in ["SELFTEST FAIL: ", step.trim_start_matches("SELFTEST: "), ": ", why, "\n"]
-            {
-                sys.console(text);
+    let prepared = Ctx::new(sys).and_then(|mut ctx| {
+        prepare(&mut ctx)?;
+        let mut held = true;
+        for (marker, step) in steps() {
+            match step(&mut ctx) {
+                Ok(()) => marker.emit(ctx.sys),
+                Err(why) => {
+                    failed(ctx.sys, marker.text(), why);
+                    held = false;
+                }
             }
+        }
+        m::SELFTEST_END.emit(ctx.sys);
+        Ok(held)
+    });
+    match prepared {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(why) => {
+            failed(sys, "set-up", why);
             1
         }
     }
