@@ -153,7 +153,8 @@ impl Kernel {
     }
 
     /// Moves a capability that passed [`Kernel::check_movable`] to another table, keeping its
-    /// place in the tree. Mappings made through it stay with the giver, under its parent.
+    /// place in the tree. Mappings made through it stay with the giver, under its parent. Handing
+    /// on is spreading: without DERIVE it arrives without GRANT and moves no further.
     pub(crate) fn move_cap<M: Machine>(
         &mut self,
         m: &mut M,
@@ -167,7 +168,12 @@ impl Kernel {
         let cap = *self.caps.get(link);
         self.caps.bequeath(link);
         self.caps.clear(link);
-        let moved = self.caps.fill(at, Cap { maps: 0, ..cap });
+        let rights = if cap.rights.contains(Rights::DERIVE) {
+            cap.rights
+        } else {
+            Rights::from_bits(cap.rights.bits() & !Rights::GRANT.bits()).unwrap_or(Rights::NONE)
+        };
+        let moved = self.caps.fill(at, Cap { maps: 0, rights, ..cap });
         self.recv_moved(m, from, &cap);
         Ok(moved)
     }

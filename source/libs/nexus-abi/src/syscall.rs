@@ -405,7 +405,7 @@ macro_rules! syscalls {
 
 syscalls! {
     /// Sends the frame to an endpoint's server and waits for its one reply, which replaces the
-    /// frame. `cap` moves along. Unblocks with an error when the deadline passes, the server
+    /// frame. `cap` moves along; without DERIVE it arrives without GRANT. Unblocks with an error when the deadline passes, the server
     /// dies or the capability is revoked.
     0 "call" Call { ep: Handle, len: FrameLen, cap: Handle, deadline_ns: u64 }
         needs "CALL on ep; GRANT on cap" gives "Replied { len, cap }"

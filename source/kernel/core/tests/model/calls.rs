@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use nexus_abi::{
     Call, Error, Handle, Return, Rights, ServiceId,
     layout::{MESSAGE_PAGE, PAGE, USER_MAX, USER_MIN},
-    syscall::{CapKind, Prot, Seal, SourceOp, Topic, VmoKind},
+    syscall::{CapKind, FactoryCeiling, Prot, Seal, SourceOp, Topic, VmoKind},
 };
 use nexus_kernel_core::{ProcIndex, limits::MAX_FRAMES};
 
-use crate::oracle::{Block, Cap, Endpoint, Id, Life, Map, Notif, Oracle, Proc, Vmo};
+use crate::oracle::{Block, Cap, Endpoint, Factory, Id, Life, Map, Notif, Oracle, Proc, Vmo};
 
 /// What the kernel answered in this step.
 pub type Answers = BTreeMap<ProcIndex, Return>;
@@ -161,6 +161,9 @@ impl Oracle {
         for c in self.caps.iter_mut().filter(|c| c.id == id) {
             c.owner = to;
             c.handle = handle;
+            if !c.rights.contains(Rights::DERIVE) {
+                c.rights = Rights::from_bits(c.rights.bits() & !Rights::GRANT.bits()).unwrap();
+            }
         }
         handle
     }
@@ -558,9 +561,10 @@ impl Oracle {
                 self.derive(p, (cap, rights, badge), (child, slot), fail, id)
             }
             Call::ProcCreate { factory, service, mask, priority, .. } => {
-                self.typed(p, factory, CapKind::Factory, R::MANAGE)?;
-                let inside = (1..=1023).contains(&service.0) && priority <= 7;
-                if !inside || mask.0 & !nexus_abi::SyscallMask::ALL.0 != 0 {
+                let factory = self.typed(p, factory, CapKind::Factory, R::MANAGE)?;
+                let limit = &self.factories[&factory.object];
+                let inside = (limit.first..=limit.last).contains(&service.0);
+                if !inside || priority > limit.priority || mask.0 & !limit.mask != 0 {
                     return Err(Error::OutsideCeiling);
                 }
                 if self.procs.values().any(|q| q.life != Life::Dead && q.service == service) {
@@ -612,13 +616,16 @@ impl Oracle {
         if !from.rights.contains(rights) {
             return Err(Error::MissingRight);
         }
-        let settable = from.kind == CapKind::Endpoint && from.badge == 0;
+        let narrower = from.kind == CapKind::Factory && badge != 0;
+        let settable = narrower || (from.kind == CapKind::Endpoint && from.badge == 0);
         if badge != 0 && badge != from.badge && !settable {
             return Err(Error::InvalidArgument);
         }
         let badge = if badge == 0 { from.badge } else { badge };
         let (owner, handle) = if child.is_none() {
-            fail.map_or(Ok(()), Err)?;
+            if self.table_full(p) {
+                return Err(Error::NoSpace);
+            }
             (p, Handle::NONE)
         } else {
             let child = self.child(p, child)?;
@@ -645,9 +652,23 @@ impl Oracle {
                 self.wake(old, Return::Failed(Error::Revoked));
             }
         }
+        let (mut object, mut badge) = (from.object, badge);
+        if narrower {
+            let c = FactoryCeiling::unpack(badge);
+            let (first, whole) = (u64::from(c.first_id), &self.factories[&object]);
+            let last = first + (1 << c.count_log2) - 1;
+            let ids = first >= whole.first && last <= whole.last;
+            if !ids || c.priority > whole.priority || c.mask.0 & !whole.mask != 0 {
+                return Err(Error::OutsideCeiling);
+            }
+            fail.map_or(Ok(()), Err)?;
+            let part = Factory { first, last, mask: c.mask.0, priority: c.priority };
+            (object, badge) = (self.id(), 0);
+            self.factories.insert(object, part);
+        }
         if owner != p {
             self.event();
         }
-        Ok(Cap { id, owner, handle, rights, badge, parent: Some(from.id), ..from })
+        Ok(Cap { object, id, owner, handle, rights, badge, parent: Some(from.id), ..from })
     }
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use nexus_abi::{
     Call, Error, FaultCause, Handle, Return, Rights, ServiceId, SyscallMask,
     layout::{MESSAGE_PAGE, PAGE},
-    syscall::{Arg, CapKind, FrameLen, Prot, Quota, SPECS, Seal, SourceOp, Topic, VmoKind},
+    syscall::{
+        Arg, CapKind, FactoryCeiling, FrameLen, Prot, Quota, SPECS, Seal, SourceOp, Topic, VmoKind,
+    },
 };
 use nexus_kernel_core::{
     ProcIndex,
@@ -15,7 +17,7 @@ use nexus_kernel_core::{
 use crate::{
     calls::Answers,
     common::{INIT, IRQ_LINE, World},
-    oracle::{Block, Cap, Life, Map, Oracle, Vmo},
+    oracle::{Block, Cap, Factory, Life, Map, Oracle, Vmo},
     rng::Rng,
     view::View,
 };
@@ -174,13 +176,14 @@ impl Driver {
     }
 
     /// Everybody was told exactly what the oracle expected, once.
-    fn compare(&mut self, what: String) -> String {
+    pub fn compare(&mut self, what: String) -> String {
         let mut told = BTreeSet::new();
         for (p, ret) in &self.w.m.returns {
             assert!(told.insert(*p), "{what}: {p:?} was told twice");
             let expected = self.oracle.told.get(p).map_or(&[][..], Vec::as_slice);
             let fine = expected.contains(ret);
-            assert!(fine, "seed {}: {what}: {p:?} was told {ret:?}, not {expected:?}", self.seed);
+            let at = (self.seed, self.steps);
+            assert!(fine, "{at:?}: {what}: {p:?} was told {ret:?}, not {expected:?}");
             if let Return::Message { token, .. } = ret {
                 self.tokens.push(*token);
             }
@@ -202,7 +205,7 @@ impl Driver {
     }
 
     /// Kernel and oracle hold the same: capabilities, waits, masks, mappings, events.
-    fn agrees(&self, v: &View) -> Result<(), String> {
+    pub fn agrees(&self, v: &View) -> Result<(), String> {
         let o = &self.oracle;
         let mut theirs: Vec<_> = v
             .caps
@@ -325,7 +328,7 @@ impl Driver {
     fn deadline(&mut self) -> u64 {
         match self.rng.below(10) {
             0 => 0,
-            1..=4 => u64::MAX,
+            1 => u64::MAX,
             _ => self.w.m.now + self.rng.below(20_000) as u64,
         }
     }
@@ -451,7 +454,13 @@ impl Driver {
                 Call::VmUnmap { proc, va, len: self.rng.below(8) as u64 * PAGE }
             }
             64..=75 => self.derivation(p),
-            76 | 77 => Call::CapRevoke { cap: self.any_handle(p) },
+            76 | 77 => {
+                let own = self.oracle.caps.iter().filter(|c| c.owner == p);
+                let has = |c: &&Cap| self.oracle.caps.iter().any(|d| d.parent == Some(c.id));
+                let roots: Vec<Handle> = own.filter(has).map(|c| c.handle).collect();
+                let root = self.rng.pick(&roots).filter(|_| self.rng.chance(70));
+                Call::CapRevoke { cap: root.unwrap_or_else(|| self.any_handle(p)) }
+            }
             78..=82 => Call::CapClose { cap: self.any_handle(p) },
             other => self.choose_rare(p, other, len),
         }
@@ -475,6 +484,19 @@ impl Driver {
             }
             _ => self.choose_call(p),
         }
+    }
+
+    /// A narrower factory, mostly one that could be.
+    fn ceiling(&mut self) -> u64 {
+        let ceiling = FactoryCeiling {
+            first_id: self.rng.below(40) as u16,
+            count_log2: self.rng.below(6) as u8,
+            priority: self.rng.below(8) as u8,
+            mask: SyscallMask::ALL,
+            frame_units: self.rng.below(4) as u16,
+            object_units: self.rng.below(2) as u8,
+        };
+        ceiling.pack().unwrap_or(1)
     }
 
     /// Keeps a handful of processes alive: makes one, gives it something, starts it.
@@ -517,7 +539,12 @@ impl Driver {
         let cap = self.any_handle(p);
         let cap =
             if self.rng.chance(10) { Handle::fixed(4 + self.rng.below(5) as u8) } else { cap };
-        let badge = if self.rng.chance(70) { 0 } else { self.rng.below(3) as u64 };
+        let factory = self.oracle.find(p, cap).is_ok_and(|c| c.kind == CapKind::Factory);
+        let badge = match self.rng.below(10) {
+            0..=6 => 0,
+            _ if factory => self.ceiling(),
+            n => n as u64 - 6,
+        };
         let rights = self.derived(p, cap);
         Call::CapDerive { cap, rights, badge, child: self.child(p), slot: self.rng.below(65) as u8 }
     }
@@ -572,9 +599,12 @@ impl Driver {
             }
             93..=96 => {
                 let (ep, cap) = (self.peer(p, Rights::CALL), self.moved(p));
-                Call::Call { ep, len, cap, deadline_ns: u64::MAX }
+                Call::Call { ep, len, cap, deadline_ns: self.deadline() }
             }
-            _ => Call::Recv { ep: self.peer(p, Rights::RECV), mask: 1, deadline_ns: u64::MAX },
+            _ => {
+                let ep = self.peer(p, Rights::RECV);
+                Call::Recv { ep, mask: 1, deadline_ns: self.deadline() }
+            }
         }
     }
 }
@@ -613,6 +643,10 @@ fn seed_oracle(o: &mut Oracle, v: &View) {
         if kind == CapKind::Vmo {
             let seal = (slot == 6).then_some(Seal::ReadOnly);
             o.vmos.insert(object, Vmo { pages, seal, sealable: false });
+        }
+        if kind == CapKind::Factory {
+            let mask = SyscallMask::ALL.0;
+            o.factories.insert(object, Factory { first: 1, last: 1023, mask, priority: 7 });
         }
         let (owner, handle) = (INIT, Handle::fixed(slot));
         o.caps.push(Cap { id, owner, handle, kind, object, rights, badge: 0, parent: None });

@@ -87,6 +87,14 @@ pub struct Map {
     pub inherited: bool,
 }
 
+#[derive(Clone, Debug)]
+pub struct Factory {
+    pub first: u64,
+    pub last: u64,
+    pub mask: u64,
+    pub priority: u8,
+}
+
 #[derive(Default)]
 pub struct Oracle {
     pub next: Id,
@@ -96,6 +104,7 @@ pub struct Oracle {
     pub notifs: BTreeMap<Id, Notif>,
     pub vmos: BTreeMap<Id, Vmo>,
     pub maps: Vec<Map>,
+    pub factories: BTreeMap<Id, Factory>,
     /// Where interrupt and kernel log signal.
     pub irq: Option<(Id, u8)>,
     pub log: Option<(Id, u8)>,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use nexus_abi::syscall::Prot;
+use nexus_abi::syscall::{CapKind, Prot};
 use nexus_kernel_core::{
     ProcIndex,
     inspect::{
@@ -77,7 +77,9 @@ impl View {
                 return Err(format!("{cap:?} descends from a capability that is gone"));
             };
             ensure!(parent.rights.contains(cap.rights), "{cap:?} has more rights than {parent:?}");
-            let same = parent.object == cap.object && parent.kind == cap.kind;
+            // A narrower factory is an object of its own, cut out of the parent's.
+            let factory = cap.kind == CapKind::Factory;
+            let same = parent.kind == cap.kind && (factory || parent.object == cap.object);
             ensure!(same, "{cap:?} is of another object than {parent:?}");
             let badge = parent.badge == 0 || parent.badge == cap.badge;
             ensure!(badge, "{cap:?} changed the badge of {parent:?}");
@@ -176,7 +178,6 @@ impl View {
 
     /// Reference counts are what is really there; nothing unreferenced is kept.
     fn references(&self) -> Result<(), String> {
-        use nexus_abi::syscall::CapKind;
         let mut counts: BTreeMap<(u8, u16), usize> = BTreeMap::new();
         for c in self.caps.iter().filter(|c| c.valid) {
             *counts.entry((c.kind as u8, c.object)).or_default() += 1;
