@@ -81,7 +81,7 @@ fn test_reject_a_writable_and_executable_frame() {
 fn test_reject_a_wait_without_a_source() {
     refused(
         |v| {
-            let p = v.processes.iter_mut().find(|p| p.state.clone() == State::Running).unwrap();
+            let p = v.processes.iter_mut().find(|p| p.state == State::Running).unwrap();
             p.state = State::Sleeping;
             p.deadline = u64::MAX;
         },
@@ -138,8 +138,8 @@ fn test_reject_what_the_oracle_does_not_hold() {
     assert_eq!(d.agrees(&v), Ok(()));
     let broken: [fn(&mut View); 6] = [
         |v| v.caps[0].handle = Handle::new(4, 9),
-        |v| drop(v.caps.pop()),
-        |v| drop(v.mappings.pop()),
+        |v| v.caps.truncate(1),
+        |v| v.mappings.truncate(1),
         |v| v.pool.events_produced += 1,
         |v| v.processes[0].mask.0 ^= 1,
         |v| v.processes[0].service.0 += 1,

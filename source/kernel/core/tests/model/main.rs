@@ -13,9 +13,11 @@
 
 mod broken;
 mod calls;
+mod choose;
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;
+mod objects;
 mod oracle;
 mod rng;
 mod view;
