@@ -3,60 +3,78 @@ use core::fmt;
 
 use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
 
-/// A name packed into little-endian words, zero padded. The length is part of the name:
-/// `"a"` and `"a\0"` differ.
-#[derive(Clone, Copy)]
-pub(crate) struct Packed {
-    pub(crate) words: [u64; MAX_NAME_WORDS],
-    pub(crate) len: usize,
-}
-
-impl Packed {
-    /// `None` for an empty or too long name.
-    #[inline]
-    pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
-        let len = bytes.len();
-        if len == 0 || len > MAX_NAME_BYTES {
-            return None;
-        }
-        let mut words = [0; MAX_NAME_WORDS];
-        let (full, tail) = bytes.as_chunks::<8>();
-        let mut slots = words.iter_mut();
-        for (chunk, word) in full.iter().zip(&mut slots) {
-            *word = u64::from_le_bytes(*chunk);
-        }
-        if !tail.is_empty() {
-            let rest = pack_tail(bytes, tail);
-            if let Some(word) = words.get_mut(full.len()) {
-                *word = rest;
-            }
-        }
-        Some(Self { words, len })
-    }
-
-    #[inline]
-    pub(crate) fn used(&self) -> &[u64] {
-        self.words.get(..words_of(self.len)).unwrap_or(&[])
+/// Packs any name (at build time) into little-endian words, zero padded; `None` if it is empty or too long.
+/// The length belongs to the key: `"a"` and `"a\0"` pack alike.
+#[cfg(any(test, feature = "authoring"))]
+pub(crate) fn pack(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
+    match pack_short(bytes) {
+        Some([first, second]) => Some([first, second, 0, 0, 0, 0]),
+        None => pack_long(bytes),
     }
 }
 
-/// The last 1 to 7 bytes as a word. Longer names reread the last eight bytes and shift the
-/// known ones out: fewer instructions than a byte loop.
+/// Packs a name that [`pack_short`] refused.
 #[inline]
-fn pack_tail(bytes: &[u8], tail: &[u8]) -> u64 {
-    match bytes.last_chunk::<8>() {
-        Some(last) => {
-            let known = 8_u32.wrapping_sub(tail.len() as u32).wrapping_mul(8);
-            u64::from_le_bytes(*last).wrapping_shr(known)
-        }
-        None => tail.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+pub(crate) fn pack_long(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
+    if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES {
+        return None;
+    }
+    let at = |start: usize| word_at(bytes, start);
+    Some([at(0), at(8), at(16), at(24), at(32), at(40)])
+}
+
+/// The word that starts at `start`, whole, partial or absent, of a name of 8 bytes or more.
+#[inline]
+fn word_at(bytes: &[u8], start: usize) -> u64 {
+    let Some(rest) = bytes.get(start..) else { return 0 };
+    match (rest.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(whole), _) => u64::from_le_bytes(*whole),
+        (None, Some(last)) if !rest.is_empty() => shift_out(last, rest.len()),
+        _ => 0,
     }
 }
 
-/// Words of a name of `len` bytes.
+/// The words of a packed name that are stored.
+#[cfg(any(test, feature = "authoring"))]
+pub(crate) fn stored(words: &[u64; MAX_NAME_WORDS], len: usize) -> &[u64] {
+    words.get(..words_of(len)).unwrap_or(&[])
+}
+
+/// The last `fresh` (1 to 8) bytes of a name as a word: rereads eight and shifts the known
+/// ones out, which takes fewer instructions than a byte loop.
+#[inline]
+fn shift_out(last: &[u8; 8], fresh: usize) -> u64 {
+    let known = 8_u32.wrapping_sub(fresh as u32).wrapping_mul(8);
+    u64::from_le_bytes(*last).wrapping_shr(known)
+}
+
+/// Words that store a name of `len` bytes: two or six, so that neither hashing nor comparing
+/// needs a loop. Names of up to 16 bytes are the usual ones.
 #[inline]
 pub(crate) const fn words_of(len: usize) -> usize {
-    len.wrapping_add(7) >> 3
+    if len <= SHORT_BYTES { SHORT_WORDS } else { MAX_NAME_WORDS }
+}
+
+/// Names up to here take the short way.
+const SHORT_BYTES: usize = 16;
+/// Their words.
+const SHORT_WORDS: usize = 2;
+
+/// A name of 1 to 16 bytes as its two words.
+#[inline]
+pub(crate) fn pack_short(bytes: &[u8]) -> Option<[u64; 2]> {
+    let len = bytes.len();
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), _) if len == 8 => Some([u64::from_le_bytes(*first), 0]),
+        (Some(first), Some(last)) if len <= SHORT_BYTES => {
+            Some([u64::from_le_bytes(*first), shift_out(last, len.wrapping_sub(8))])
+        }
+        (None, _) if len > 0 => {
+            let word = bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+            Some([word, 0])
+        }
+        _ => None,
+    }
 }
 
 /// True for the one spelling of names: lower case ASCII, digits, `.`, `_`, `-`.
@@ -116,19 +134,23 @@ mod tests {
     fn packs_every_length_exactly() {
         let text: Vec<u8> = (1..=60_u8).collect();
         for len in 1..=MAX_NAME_BYTES {
-            let packed = Packed::new(&text[..len]).unwrap();
-            let back: Vec<u8> = packed.words.iter().flat_map(|w| w.to_le_bytes()).collect();
+            let words = pack(&text[..len]).unwrap();
+            let back: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             assert_eq!(&back[..len], &text[..len]);
             assert!(back[len..].iter().all(|b| *b == 0), "padding at {len}");
-            assert_eq!(packed.used().len(), len.div_ceil(8));
-            assert_eq!(Name::from_words(packed.used(), len).as_bytes(), &text[..len]);
+            assert_eq!(stored(&words, len).len(), if len > 16 { 6 } else { 2 });
+            match pack_short(&text[..len]) {
+                Some(short) => assert_eq!(short, words[..2]),
+                None => assert!(len > 16),
+            }
+            assert_eq!(Name::from_words(&words, len).as_bytes(), &text[..len]);
         }
     }
 
     #[test]
     fn test_reject_empty_and_49_bytes() {
-        assert!(Packed::new(b"").is_none());
-        assert!(Packed::new(&[b'a'; MAX_NAME_BYTES]).is_some());
-        assert!(Packed::new(&[b'a'; MAX_NAME_BYTES + 1]).is_none());
+        assert!(pack(b"").is_none() && pack_short(b"").is_none());
+        assert!(pack(&[b'a'; MAX_NAME_BYTES]).is_some());
+        assert!(pack(&[b'a'; MAX_NAME_BYTES + 1]).is_none());
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::{
     FOREVER, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NameHeader, u32_at,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
-use crate::name::{Name, Packed, words_of};
+use crate::name::{Name, pack_long, pack_short, words_of};
 use crate::table::Shape;
 
 /// How much harm a capability can do; decides what tools warn about.
@@ -108,7 +108,7 @@ impl<'p> Policy<'p> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        let cap = Packed::new(capability).and_then(|name| self.find_name(&name));
+        let cap = self.find_capability(capability);
         let row = self.find_row(subject);
         match (row, cap) {
             (Some(row), Some(cap)) => self.decide_at(row as usize, cap, facts, limits),
@@ -146,7 +146,7 @@ impl<'p> Policy<'p> {
     /// Finds a capability for [`Policy::decide_interned`].
     #[must_use]
     pub fn capability(&self, name: &[u8]) -> Option<Capability> {
-        let header = self.find_name(&Packed::new(name)?)?.0;
+        let header = self.find_capability(name)?.0;
         Some(Capability { header, tag: self.tag })
     }
 
@@ -173,24 +173,37 @@ impl<'p> Policy<'p> {
 
     /// The header of a capability: a hash finds the only candidate, every word decides.
     #[inline]
-    fn find_name(&self, name: &Packed) -> Option<NameHeader> {
-        self.find(&self.caps, self.cap_slots, name).map(|(header, _)| header)
+    fn find_capability(&self, name: &[u8]) -> Option<NameHeader> {
+        let Some(words) = pack_short(name) else { return self.find_long(name) };
+        let found = self.find(&self.caps, self.cap_slots, &words, name.len());
+        found.map(|(header, _)| header)
     }
 
-    #[inline]
-    fn find(&self, shape: &Shape<'_>, slots: &[u64], name: &Packed) -> Option<(NameHeader, usize)> {
-        let used = name.used();
-        let slot = shape.slot(shape.seed.hash_name(used, name.len));
+    #[inline(never)]
+    fn find_long(&self, name: &[u8]) -> Option<NameHeader> {
+        let found = self.find(&self.caps, self.cap_slots, &pack_long(name)?, name.len());
+        found.map(|(header, _)| header)
+    }
+
+    /// One slot, one record; words are compared with xor and or, since `==` on slices would
+    /// call `bcmp`.
+    #[inline(always)]
+    fn find<const N: usize>(
+        &self,
+        shape: &Shape<'_>,
+        slots: &[u64],
+        name: &[u64; N],
+        len: usize,
+    ) -> Option<(NameHeader, usize)> {
+        let slot = shape.slot(shape.seed.hash_name(name, len));
         let at = (u32_at(slots, slot)? as usize).checked_sub(1)?;
-        let record = self.names.get(at..)?;
-        let (header, words) = record.split_first()?;
+        let (header, words) = self.names.get(at..)?.split_first()?;
         let header = NameHeader(*header);
-        if header.len() != name.len {
+        if header.len() != len {
             return None;
         }
-        // Words are compared with xor and or: `==` on slices would call `bcmp`.
-        let stored = words.get(..used.len())?;
-        let differ = stored.iter().zip(used).fold(0, |acc, (a, b)| acc | (a ^ b));
+        let stored = words.first_chunk::<N>()?;
+        let differ = stored.iter().zip(name).fold(0, |acc, (a, b)| acc | (a ^ b));
         (differ == 0).then_some((header, at))
     }
 
@@ -277,7 +290,11 @@ impl<'p> Policy<'p> {
     /// The id of a subject by name, for frames that carry names.
     #[must_use]
     pub fn subject_id(&self, name: &[u8]) -> Option<u64> {
-        let (header, _) = self.find(&self.subjects, self.subject_slots, &Packed::new(name)?)?;
+        let (shape, slots) = (&self.subjects, self.subject_slots);
+        let (header, _) = match pack_short(name) {
+            Some(words) => self.find(shape, slots, &words, name.len())?,
+            None => self.find(shape, slots, &pack_long(name)?, name.len())?,
+        };
         self.id_slots.get(header.index()).map(|slot| slot[0])
     }
 

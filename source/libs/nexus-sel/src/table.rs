@@ -16,14 +16,17 @@ impl Seed {
         (hash ^ (hash >> 32)).wrapping_mul(self.b)
     }
 
+    /// Over the stored words of a name: two or six.
     #[inline]
     pub(crate) fn hash_name(self, words: &[u64], len: usize) -> u64 {
-        let mut hash = self.a ^ (len as u64);
-        for word in words {
-            hash = (hash ^ word).wrapping_mul(self.b);
-            hash ^= hash >> 32;
-        }
-        hash.wrapping_mul(self.b)
+        let start = self.a ^ (len as u64);
+        words.iter().fold(start, |hash, word| self.mix(hash, *word)).wrapping_mul(self.b)
+    }
+
+    #[inline]
+    const fn mix(self, hash: u64, word: u64) -> u64 {
+        let hash = (hash ^ word).wrapping_mul(self.b);
+        hash ^ (hash >> 32)
     }
 }
 

@@ -1,5 +1,11 @@
 //! Every bound: fine at the bound, refused with its name one past it.
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 use nexus_sel::authoring::{
     CapabilitySpec, Cell, Condition, EmitError, Input, Model, Rule, SystemNames, compile, emit,
     reemit,
@@ -82,7 +88,8 @@ fn rules_facts_limits_classes() {
     let classes = |m: &mut Model, n: usize| {
         m.classes = (0..n as u64).map(|i| (1000 + 10 * i, 1005 + 10 * i)).collect();
     };
-    let table: [(fn(&mut Model, usize), usize, &str); 4] = [
+    type Edit = fn(&mut Model, usize);
+    let table: [(Edit, usize, &str); 4] = [
         (rules, MAX_RULES, "MAX_RULES"),
         (facts, MAX_FACTS, "MAX_FACTS"),
         (limits, MAX_LIMITS, "MAX_LIMITS"),

@@ -1,5 +1,11 @@
 //! A blob is hostile bytes: an error or the same meaning, never a panic.
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 use nexus_sel::authoring::{Compiled, Input, SystemNames, compile};
 use nexus_sel::bounds::{MAX_BLOB_WORDS, MAX_PADDING_WORDS};
 use nexus_sel::{BlobError, Bucket, Buckets, Decision, Facts, Policy};

@@ -1,7 +1,13 @@
 //! Mistakes authors make: the message names the place and the remedy. The rendered text is
 //! golden: `NEXUS_BLESS=1 cargo test -p nexus-sel --test mistakes` rewrites it, the diff is
 //! the review.
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 use std::path::{Path, PathBuf};
 
 use nexus_sel::authoring::{Diagnostics, Input, SystemNames, compile, compile_dir};

@@ -1,5 +1,11 @@
 //! The policy that ships, and what hostile hands can do to its blob.
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 use std::path::Path;
 
 use nexus_sel::authoring::{Compiled, SystemNames, compile_dir, from_bytes, reemit};

@@ -1,6 +1,12 @@
 //! The evaluator against a naive reference: random policies through the whole compiler, and
 //! every small world.
-#![allow(clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 use nexus_sel::authoring::{
     CapabilitySpec, Condition, Input, Model, Rule, SystemNames, compile, emit, reemit,
 };

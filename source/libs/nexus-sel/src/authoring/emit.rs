@@ -1,5 +1,6 @@
 //! Writes the blob: same model, same bytes.
 use crate::authoring::model::{Cell, Link, Model};
+use crate::bounds::MAX_NAME_WORDS;
 use crate::bounds::{
     MAX_BLOB_WORDS, MAX_CAPABILITIES, MAX_CHAIN, MAX_CLASSES, MAX_FACTS, MAX_LIMITS, MAX_RULES,
     MAX_SUBJECTS,
@@ -10,7 +11,7 @@ use crate::layout::{
     LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, NameHeader, SECTIONS, Section, digest_of,
 };
 use crate::limits::LimitSpec;
-use crate::name::Packed;
+use crate::name::{pack, stored};
 use crate::policy::Policy;
 use crate::table::{Seed, Shape, bucket_bits, slot_bits};
 
@@ -141,13 +142,28 @@ fn check_bounds(model: &Model) -> Result<(), EmitError> {
     bound("conditional rules in one pair", "MAX_CHAIN", MAX_CHAIN, chain)
 }
 
+/// A name ready to be hashed and stored.
+struct Packed {
+    words: [u64; MAX_NAME_WORDS],
+    len: usize,
+}
+
+impl Packed {
+    fn stored(&self) -> &[u64] {
+        stored(&self.words, self.len)
+    }
+}
+
 fn pack_all<'a>(names: impl Iterator<Item = &'a String>) -> Result<Vec<Packed>, EmitError> {
     let refused = EmitError::Refused(crate::BlobError::Name);
-    names.map(|name| Packed::new(name.as_bytes()).ok_or(refused)).collect()
+    let packed = |name: &String| {
+        pack(name.as_bytes()).map(|words| Packed { words, len: name.len() }).ok_or(refused)
+    };
+    names.map(packed).collect()
 }
 
 fn hash(seed: Seed, name: &Packed) -> u64 {
-    seed.hash_name(name.used(), name.len)
+    seed.hash_name(name.stored(), name.len)
 }
 
 fn low(value: usize) -> u64 {
@@ -166,7 +182,7 @@ impl Names {
         self.at.push(self.words.len());
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.words.push(NameHeader::new(name.len, kind, audit, level, index).0);
-        self.words.extend(name.used());
+        self.words.extend(name.stored());
     }
 }
 
