@@ -10,6 +10,7 @@ mod gen_docs;
 mod image;
 mod judge;
 mod policy;
+mod policy_cli;
 mod qemu;
 
 use std::{path::Path, process::ExitCode};
@@ -34,6 +35,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Write what is derived from the recipes: docs/generated, recipes/system.lock
     Gen(gen_docs::GenArgs),
+    /// Check, build, explain and test the policy
+    Policy(policy_cli::PolicyArgs),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => finish(gen_docs::run(&root, &args)),
         Command::Qemu(args) => ExitCode::from(qemu::run(&root, &args)),
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
+        Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
     }
 }
 

@@ -8,7 +8,7 @@
 )]
 use std::path::Path;
 
-use nexus_sel::authoring::{Compiled, SystemNames, compile_dir, from_bytes, reemit};
+use nexus_sel::authoring::{Compiled, Input, SystemNames, compile_dir, expect, from_bytes, reemit};
 use nexus_sel::{Facts, Policy, Reason};
 
 /// The services of the contract; the boot manifest's own test keeps names and ids in step.
@@ -80,4 +80,29 @@ fn reemits_byte_identical() {
     assert_eq!(reemit(&policy).unwrap(), real.words);
     assert_eq!(self::real().blob, real.blob, "same input, same bytes");
     let _ = Policy::open(&real.words).unwrap();
+}
+
+#[test]
+fn expected_decisions_hold_and_touch_every_rule() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../recipes/policy/tests");
+    let report = expect::run_dir(&real(), &dir);
+    assert!(report.asked > 40 && report.faults.items.is_empty(), "\n{}", report.faults);
+    assert!(report.untested.is_empty(), "no test touches {:#?}", report.untested);
+}
+
+#[test]
+fn test_reject_unmet_and_misspelled_expectations() {
+    for (code, text) in [
+        ("expectation-failed", "[[expect]]\nsubject = \"logd\"\nallow = [\"audit.read\"]\n"),
+        ("expectation-failed", "[[expect]]\nsubject = \"logd\"\ndeny = [\"ipc.core\"]\n"),
+        ("unknown-key", "[[expect]]\nsubject = \"logd\"\nalow = [\"ipc.core\"]\n"),
+        ("unknown-key", "[[expct]]\n"),
+        ("unknown-fact", "[[expect]]\nsubject = \"logd\"\nfacts = [\"dusk\"]\n"),
+        ("unknown-value", "[[expect]]\nsubject = \"logd\"\nreason = \"because\"\n"),
+        ("missing-key", "[[expect]]\nallow = [\"ipc.core\"]\n"),
+    ] {
+        let report = expect::run(&real(), vec![Input::new("t.toml", text)]);
+        let codes: Vec<&str> = report.faults.items.iter().map(|item| item.code).collect();
+        assert_eq!(codes, [code], "\n{}", report.faults);
+    }
 }

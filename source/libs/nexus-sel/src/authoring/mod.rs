@@ -6,6 +6,7 @@ mod checks;
 mod diagnostics;
 mod document;
 mod emit;
+pub mod expect;
 mod explain;
 mod model;
 mod reader;
@@ -21,6 +22,7 @@ pub use emit::{EmitError, emit, from_bytes, reemit, to_bytes};
 pub use explain::{Explanation, Role, RuleSource};
 pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
 pub use registry::Registered;
+pub use spelling::suggest;
 
 use crate::bounds::{MAX_CHAIN, MAX_FILE_BYTES, MAX_FILES};
 use crate::decision::Effect;
@@ -119,11 +121,17 @@ pub fn compile(
 
 /// Rule files in merge order: by name, the registry left out.
 fn rule_files(dir: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut paths = toml_files(dir)?;
+    paths.retain(|path| path.file_name().is_some_and(|name| name != REGISTRY));
+    Ok(paths)
+}
+
+/// Every `*.toml` directly in a directory, by name.
+fn toml_files(dir: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        if is_toml && path.file_name().is_some_and(|name| name != REGISTRY) && path.is_file() {
+        if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
             paths.push(path);
         }
     }

@@ -121,7 +121,8 @@ pub(crate) fn nearest<'a>(
 }
 
 /// "did you mean …?", falling back on names that share the part before the dot.
-pub(crate) fn suggest<'a>(
+#[must_use]
+pub fn suggest<'a>(
     wanted: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<String> {

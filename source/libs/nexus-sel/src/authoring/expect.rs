@@ -1,0 +1,176 @@
+//! Expected decisions, written beside the policy: `recipes/policy/tests/*.toml`.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::authoring::diagnostics::{Diagnostic, Diagnostics, Source};
+use crate::authoring::explain::RuleSource;
+use crate::authoring::reader::{Reader, Word};
+use crate::authoring::{Compiled, Input, decode, read_file, toml_files};
+use crate::decision::{Decision, Facts, Reason, RuleId};
+use crate::limits::{LimitId, LimitSpec, Limits};
+use crate::policy::Policy;
+
+/// What a run of the expected decisions found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Decisions asked.
+    pub asked: usize,
+    /// Expectations that were not met, and faults of the test files.
+    pub faults: Diagnostics,
+    /// Rules that decided none of the expected decisions.
+    pub untested: Vec<RuleSource>,
+}
+
+/// Runs every `*.toml` of a directory against a policy.
+#[must_use]
+pub fn run_dir(compiled: &Compiled, dir: &Path) -> Report {
+    let mut faults = Vec::new();
+    let paths = toml_files(dir).unwrap_or_else(|error| {
+        let message = format!("{}: {error}", dir.display());
+        faults.push(Diagnostic::error("missing-file", message));
+        Vec::new()
+    });
+    let inputs = paths.iter().filter_map(|path| read_file(path, &mut faults)).collect();
+    run_with(compiled, inputs, faults)
+}
+
+/// Runs test files from memory.
+#[must_use]
+pub fn run(compiled: &Compiled, inputs: Vec<Input>) -> Report {
+    run_with(compiled, inputs, Vec::new())
+}
+
+fn run_with(compiled: &Compiled, inputs: Vec<Input>, mut faults: Vec<Diagnostic>) -> Report {
+    let mut run = Run { compiled, hit: BTreeSet::new(), asked: 0 };
+    let mut sources: Vec<Source> = Vec::new();
+    for (index, input) in inputs.into_iter().enumerate() {
+        let (source, readable) = decode(index, input, &mut faults);
+        match compiled.policy() {
+            Ok(policy) if readable => {
+                let mut reader = Reader { index, source: &source, out: &mut faults };
+                run.file(&policy, &mut reader);
+            }
+            Ok(_) => {}
+            Err(error) => faults.push(Diagnostic::error("internal", error.to_string())),
+        }
+        sources.push(source);
+    }
+    let untested = compiled.rules.iter().filter(|rule| !run.hit.contains(&rule.id));
+    let untested = untested.cloned().collect();
+    let mut faults = Diagnostics { sources, items: faults };
+    faults.sort();
+    Report { asked: run.asked, faults, untested }
+}
+
+struct Run<'a> {
+    compiled: &'a Compiled,
+    hit: BTreeSet<RuleId>,
+    asked: usize,
+}
+
+const KEYS: &[&str] = &["subject", "allow", "deny", "reason", "facts"];
+const REASONS: [Reason; 6] = [
+    Reason::Allowed,
+    Reason::DeniedByRule,
+    Reason::NotPermitted,
+    Reason::UnknownSubject,
+    Reason::UnknownCapability,
+    Reason::GateClosed,
+];
+
+/// Limits are not what these files are about: every bucket is full.
+struct Full;
+
+impl Limits for Full {
+    fn take(&mut self, _: LimitId, _: LimitSpec) -> bool {
+        true
+    }
+}
+
+impl Run<'_> {
+    fn file(&mut self, policy: &Policy<'_>, reader: &mut Reader<'_>) {
+        let parsed = reader.parse();
+        let top = parsed.get_ref();
+        reader.only(top, "a test file", &["expect"]);
+        let Some(list) = top.get("expect") else { return };
+        for item in reader.list(list, "`expect`", "[[expect]]") {
+            if let Some(table) = reader.table(item, "`expect`", "[[expect]]") {
+                let place = reader.place(item.span());
+                let owner = Word { text: "expect".into(), place };
+                self.block(policy, reader, table, &owner);
+            }
+        }
+    }
+
+    fn block(
+        &mut self,
+        policy: &Policy<'_>,
+        reader: &mut Reader<'_>,
+        table: &DeTable<'_>,
+        owner: &Word,
+    ) {
+        reader.only(table, "`expect`", KEYS);
+        let subject = reader.required(table, owner, "subject");
+        let subject = subject.and_then(|v| reader.word(v, "`subject`", "\"logd\""));
+        let Some(subject) = subject else { return };
+        let words = |reader: &mut Reader<'_>, key| {
+            let value = table.get(key);
+            value.map(|v| reader.words(v, "a list", "[\"ipc.core\"]")).unwrap_or_default()
+        };
+        let mut facts = Facts::NONE;
+        for word in words(reader, "facts") {
+            match policy.fact(word.text.as_bytes()) {
+                Some(fact) => facts.bits |= fact.mask,
+                None => {
+                    let message = format!("`{}` is not a fact", word.text);
+                    let fault = Diagnostic::error("unknown-fact", message);
+                    reader.out.push(fault.at(&word.place, "not in `[facts]`"));
+                }
+            }
+        }
+        let reason =
+            table.get("reason").and_then(|v| reader.word(v, "`reason`", "\"gate-closed\""));
+        let denied = match &reason {
+            None => Reason::NotPermitted,
+            Some(word) => match REASONS.iter().find(|r| r.as_str() == word.text) {
+                Some(reason) => *reason,
+                None => {
+                    let list = REASONS.map(Reason::as_str).join(", ");
+                    let message = format!("`{}` is not a reason", word.text);
+                    let fault = Diagnostic::error("unknown-value", message);
+                    return reader.out.push(fault.at(&word.place, list));
+                }
+            },
+        };
+        let id = policy.subject_id(subject.text.as_bytes()).unwrap_or(0);
+        for (key, expected) in [("allow", Reason::Allowed), ("deny", denied)] {
+            for word in words(reader, key) {
+                let decision = policy.decide_with(id, word.text.as_bytes(), facts, &mut Full);
+                self.asked = self.asked.saturating_add(1);
+                self.hit.insert(decision.rule);
+                if decision.reason != expected {
+                    let fault = self.unmet(&subject, &word, expected, &decision);
+                    reader.out.push(fault);
+                }
+            }
+        }
+    }
+
+    fn unmet(&self, subject: &Word, word: &Word, expected: Reason, found: &Decision) -> Diagnostic {
+        let message = format!(
+            "`{}` and `{}`: expected {}, decided {}",
+            subject.text,
+            word.text,
+            expected.as_str(),
+            found.reason.as_str()
+        );
+        let fault = Diagnostic::error("expectation-failed", message);
+        let fault = fault.at(&word.place, format!("expected {}", expected.as_str()));
+        let rule = self.compiled.rules.iter().find(|rule| rule.id == found.rule);
+        fault.maybe_help(rule.map(|rule| {
+            format!("rule {} decided, at {}:{}:{}", rule.id.0, rule.file, rule.line, rule.column)
+        }))
+    }
+}

@@ -1,0 +1,188 @@
+//! `nx policy`: check, build, explain and test what `recipes/policy/` says.
+//!
+//! Exit status: 0 fine (explain: allowed), 1 the policy has faults, 2 wrong usage,
+//! 3 the decision explained is a deny.
+
+mod render;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nexus_manifest::authoring::System;
+use nexus_sel::{
+    Facts, NoLimits,
+    authoring::{self, Compiled, Diagnostics, Level, expect},
+};
+
+use crate::policy;
+
+/// Everything is fine; the decision is an allow.
+const OK: u8 = 0;
+/// The policy, a test or the command has faults.
+const FAULTY: u8 = 1;
+/// The decision is a deny.
+const DENIED: u8 = 3;
+
+/// Check, build, explain and test the policy
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 fine or allowed, 1 faults, 2 usage, 3 denied (explain)")]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    command: Command,
+    /// Policy directory
+    #[arg(long, global = true, default_value = "recipes/policy")]
+    dir: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Parse, resolve and lint; nothing is written
+    Check {
+        /// Fail on warnings too
+        #[arg(long)]
+        deny_warnings: bool,
+    },
+    /// Compile to a blob, and write the places of its rules beside it
+    Build {
+        /// Where the blob goes
+        #[arg(long, short, default_value = "build/policy.blob")]
+        output: PathBuf,
+    },
+    /// Say what the evaluator decides, and which rules speak about it
+    Explain {
+        /// Service name or id
+        subject: String,
+        /// Capability name
+        capability: String,
+        /// A fact that holds; repeat for more
+        #[arg(long = "fact")]
+        facts: Vec<String>,
+        /// Seconds since 1970, for expiring rules (unknown if not given)
+        #[arg(long, default_value_t = 0)]
+        at: u64,
+    },
+    /// Run the expected decisions in the directory's `tests/`
+    Test,
+}
+
+pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
+    let outcome = System::load(root).map_err(|faults| faults.to_string()).and_then(|system| {
+        match authoring::compile_dir(&locate(root, &args.dir), &policy::names(&system)) {
+            Ok(compiled) => command(root, args, &compiled),
+            Err(faults) => {
+                show_faults(args.json, &faults);
+                Ok(FAULTY)
+            }
+        }
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {}", error.trim_end());
+        FAULTY
+    })
+}
+
+fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, String> {
+    match &args.command {
+        Command::Check { deny_warnings } => Ok(check(args.json, compiled, *deny_warnings)),
+        Command::Build { output } => build(root, args.json, compiled, output),
+        Command::Explain { subject, capability, facts, at } => {
+            explain(args.json, compiled, (subject, capability), facts, *at)
+        }
+        Command::Test => Ok(test(args, root, compiled)),
+    }
+}
+
+/// A path as people typed it if it exists from here, else under the workspace root.
+fn locate(root: &Path, path: &Path) -> PathBuf {
+    if path.exists() { path.to_owned() } else { root.join(path) }
+}
+
+fn show_faults(json: bool, faults: &Diagnostics) {
+    if json {
+        println!("{}", render::diagnostics(faults));
+    } else {
+        eprint!("{faults}");
+    }
+}
+
+fn check(json: bool, compiled: &Compiled, deny_warnings: bool) -> u8 {
+    let warnings = compiled.warnings.count(Level::Warning);
+    if json {
+        println!("{}", render::summary(compiled));
+    } else {
+        eprint!("{}", compiled.warnings);
+        println!("{}", render::summary_line(compiled));
+    }
+    if deny_warnings && warnings > 0 { FAULTY } else { OK }
+}
+
+fn build(root: &Path, json: bool, compiled: &Compiled, output: &Path) -> Result<u8, String> {
+    let blob = if output.is_absolute() { output.to_owned() } else { root.join(output) };
+    let places = blob.with_extension("rules.json");
+    let folder = blob.parent().unwrap_or(root);
+    fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let write = |path: &Path, bytes: &[u8]| {
+        fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))
+    };
+    write(&blob, &compiled.blob)?;
+    write(&places, format!("{:#}\n", render::places(compiled)).as_bytes())?;
+    if json {
+        println!("{}", render::summary(compiled));
+    } else {
+        eprint!("{}", compiled.warnings);
+        println!("{}", render::summary_line(compiled));
+        println!("wrote {} and {}", blob.display(), places.display());
+    }
+    Ok(OK)
+}
+
+fn explain(
+    json: bool,
+    compiled: &Compiled,
+    (subject, capability): (&str, &str),
+    names: &[String],
+    wall_s: u64,
+) -> Result<u8, String> {
+    let policy = compiled.policy().map_err(|error| error.to_string())?;
+    let mut facts = Facts { bits: 0, wall_s };
+    for name in names {
+        let fact = policy.fact(name.as_bytes()).ok_or(format!("`{name}` is not a fact"))?;
+        facts.bits |= fact.mask;
+    }
+    // 0 is no service id: an unknown name is explained as what it is, an unknown subject.
+    let number = subject
+        .strip_prefix("0x")
+        .map_or_else(|| subject.parse().ok(), |digits| u64::from_str_radix(digits, 16).ok());
+    let id = policy.subject_id(subject.as_bytes()).or(number).unwrap_or(0);
+    let found = compiled.explain(id, capability, facts, &mut NoLimits);
+    let found = found.map_err(|error| error.to_string())?;
+    let question = render::Question { compiled, subject, id, capability };
+    if json {
+        println!("{}", question.json(&found));
+    } else {
+        print!("{}", question.text(&found));
+    }
+    Ok(if found.decision.is_allow() { OK } else { DENIED })
+}
+
+fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
+    let report = expect::run_dir(compiled, &locate(root, &args.dir).join("tests"));
+    let failed = report.faults.has_errors();
+    if args.json {
+        println!("{}", render::report(&report));
+    } else {
+        eprint!("{}", render::without_verdict(&report.faults));
+        for rule in &report.untested {
+            println!("untested: {}", render::place(rule));
+        }
+        let (asked, faults) = (report.asked, report.faults.count(Level::Error));
+        let (rules, untested) = (compiled.rules.len(), report.untested.len());
+        println!("{asked} decisions, {faults} faults, {untested} of {rules} rules untested");
+    }
+    if failed { FAULTY } else { OK }
+}
