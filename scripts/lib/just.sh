@@ -44,6 +44,8 @@ just_from_cargo() {
 }
 
 ensure_just() {
+  # An earlier run may have put it where this shell does not look.
+  have just || PATH="$(cargo_bin):$PATH"
   case "$(just_source)" in
     there) say "just is there" ;;
     apt) apt_install just ;;
@@ -51,6 +53,5 @@ ensure_just() {
     cargo) just_from_cargo ;;
     none) fail "no just, and neither apt, pip nor cargo to get it with" ;;
   esac
-  have just || PATH="$(cargo_bin):$PATH"
   have just || fail "just was installed but is not on PATH"
 }

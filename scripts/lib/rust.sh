@@ -34,16 +34,20 @@ rust_from_rustup() {
   ensure_pinned_toolchain && timeout "$RUSTUP_LIMIT" rustup target add "$OS_TARGET" && have_os_target
 }
 
-# Debian's own compiler and its library sources.
+# Debian's own compiler, its library sources and its linker: rust-lld is a link to an lld of some
+# version, which is only recommended.
 debian_compiler() {
-  local package packages=(rustc-web cargo-web rust-web-src)
-  ! apt_has "${packages[@]}" || return 0
-  have apt-get || return 1
-  apt_update
-  for package in "${packages[@]}"; do
-    apt_offers "$package" || return 1
-  done
-  apt_install "${packages[@]}"
+  local package linker packages=(rustc-web cargo-web rust-web-src rust-web-llvm)
+  if ! apt_has "${packages[@]}"; then
+    have apt-get || return 1
+    apt_update
+    for package in "${packages[@]}"; do
+      apt_offers "$package" || return 1
+    done
+    apt_install "${packages[@]}" || return 1
+  fi
+  linker=$(readlink "${DEBIAN_BIN:-/usr/bin}/rust-lld") || return 0
+  apt_has "${linker##*/}" || apt_install "${linker##*/}"
 }
 
 # Debian's compiler stands beside rustup, first on PATH for what

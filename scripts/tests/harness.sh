@@ -9,7 +9,7 @@ box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
 
 # Tools the scripts may always use.
-readonly HARMLESS="bash env cat mkdir ln ls rm mktemp install awk grep dirname chmod sh id"
+readonly HARMLESS="bash env cat mkdir ln ls rm mktemp install awk grep readlink dirname chmod sh id"
 
 # A new, empty machine.
 machine() {

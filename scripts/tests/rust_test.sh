@@ -7,7 +7,7 @@ rustc_stub() { stub rustc "case \"\$*\" in *target-libdir*) echo $box/lib ;; esa
 
 # An apt that offers Debian's compiler, and installs it.
 apt_with_rust() {
-  stub apt-get "case \"\$*\" in *install*) mkdir -p $box/debian; echo >$box/debian/rustc; chmod +x $box/debian/rustc ;; esac"
+  stub apt-get "case \"\$*\" in *install*) mkdir -p $box/debian; echo >$box/debian/rustc; chmod +x $box/debian/rustc; ln -sf lld-9 $box/debian/rust-lld ;; esac"
   ln -sf "$(command -v touch)" "$box/bin/touch"
   stub apt-cache 'echo "  Candidate: 1.96"'
 }
@@ -36,6 +36,7 @@ check "rustup fails: ends well" ended 0
 check "rustup fails: tried" called "rustup target add"
 check "rustup fails: Debian's compiler" called "rustc-web cargo-web rust-web-src"
 check "rustup fails: builds core" said "std=1"
+check "rustup fails: the linker's package too" called "install -y -qq --no-install-recommends lld-9"
 check "rustup fails: Debian's rustc is first" said "rustc=$box/shims/rustc"
 
 machine && rustc_stub && stub rustup : && apt_with_rust

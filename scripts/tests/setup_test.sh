@@ -66,6 +66,12 @@ stub python3 'for a; do [ "$p" = --target ] && t=$a; p=$a; done; [ -z "$t" ] || 
 with_lib 'ensure_just; command -v just'
 check "just by pip is found" said "home/.cargo/bin/just"
 
+ready_machine && mkdir -p "$box/home/.cargo/bin" && mv "$box/bin/just" "$box/home/.cargo/bin/just"
+stub cargo 'exit 1'
+with_lib ensure_just
+check "just where an earlier run put it" ended 0
+check "just where an earlier run put it: not again" not called cargo
+
 ready_machine && rm "$box/bin/just"
 with_lib ensure_just
 check "no just from anywhere: fails" ended 1
