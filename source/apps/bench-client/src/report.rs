@@ -66,8 +66,8 @@ fn ten_nops() -> u64 {
 fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     let null = kernel_figures::null_syscall(sys)?;
     figure(sys, "null_syscall", null);
-    let denied = kernel_figures::denied_syscall(sys)?;
-    figure(sys, "denied_syscall", denied);
+    let refused = kernel_figures::refused_syscall(sys)?;
+    figure(sys, "refused_syscall", refused);
     let server = ipc_figures::connect_server(sys)?;
     for (len, [call, reply_recv, round_trip]) in LENGTHS {
         let exchange = ipc_figures::exchange(sys, server, len)?;

@@ -34,6 +34,7 @@ mod vmo;
 
 pub use boot::{BootConfig, DeviceWindow, InitPlan, InitSegment};
 pub use machine::{FrameSource, Machine};
+pub use syscall::Permitted;
 pub use types::{Pfn, ProcIndex};
 
 use nexus_abi::Handle;

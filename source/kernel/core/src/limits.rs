@@ -44,6 +44,10 @@ pub const SPARE_TABLES: usize = MAX_FRAMES / 512 + 4;
 /// Kernel events kept for the reader: a burst of one denied call per process and priority.
 pub const EVENT_RING: usize = 128;
 
+/// Events waiting when the reader is told: half the ring, which leaves it the other half of the
+/// time to come.
+pub const EVENT_BELL: u64 = EVENT_RING as u64 / 2;
+
 /// Bytes of one console line; a longer line is printed in stamped pieces.
 pub const CONSOLE_LINE: usize = 256;
 

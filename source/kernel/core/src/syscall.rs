@@ -9,6 +9,12 @@ use crate::{
     Kernel, Machine, Outcome, ipc::Frame, life::Birth, process::State, types::ProcIndex, vmo::Payer,
 };
 
+/// The number of a syscall that is inside the caller's mask. Only [`Kernel::permit`] makes one,
+/// so no call runs whose mask was not tested.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Permitted(u64);
+
 impl Kernel {
     /// A system call of the running process `cur`: number (a7) and a0..a5.
     #[inline]
@@ -19,12 +25,31 @@ impl Kernel {
         nr: u64,
         args: &[u64; 6],
     ) -> Outcome {
-        let process = self.procs.get(cur);
-        if process.state != State::Running {
-            return self.schedule(m);
+        match self.permit(cur, nr) {
+            Some(permitted) => self.permitted(m, cur, permitted, args),
+            None => self.denied(m, cur, nr),
         }
-        if !process.mask.allows(nr) {
-            return self.deny(m, cur, nr);
+    }
+
+    /// The mask test, before anything is decoded. Apart from [`Kernel::syscall`] so that the
+    /// architecture can turn a denied call away before it sets up anything for a permitted one.
+    #[inline(always)]
+    #[must_use]
+    pub fn permit(&self, cur: ProcIndex, nr: u64) -> Option<Permitted> {
+        self.procs.get(cur).mask.allows(nr).then_some(Permitted(nr))
+    }
+
+    /// Carries out a call of the running process `cur` that [`Kernel::permit`] let through.
+    #[inline]
+    pub fn permitted<M: Machine>(
+        &mut self,
+        m: &mut M,
+        cur: ProcIndex,
+        Permitted(nr): Permitted,
+        args: &[u64; 6],
+    ) -> Outcome {
+        if self.procs.get(cur).state != State::Running {
+            return self.schedule(m);
         }
         // The two calls every exchange consists of get their own, specialised decode.
         let result = if nr == nr::Call {
@@ -173,13 +198,24 @@ impl Kernel {
         Ok(handle.raw().into())
     }
 
-    /// A call outside the mask: an error, a count and an event, nothing else.
-    #[inline(never)]
-    fn deny<M: Machine>(&mut self, m: &mut M, cur: ProcIndex, nr: u64) -> Outcome {
+    /// A call of the running process `cur` outside its mask: an error, a count and an event,
+    /// nothing else.
+    #[inline]
+    pub fn denied<M: Machine>(&mut self, m: &mut M, cur: ProcIndex, nr: u64) -> Outcome {
         let rest = &mut self.procs.get_mut(cur).rest;
-        rest.denied = rest.denied.saturating_add(1);
+        rest.denied = rest.denied.wrapping_add(1);
         m.set_return(cur, &Return::Failed(Error::Denied));
-        self.report(m, cur, EventKind::SyscallDenied, 0, [nr, 0]);
+        if self.record(m, cur, EventKind::SyscallDenied, 0, [nr, 0]) {
+            return self.tell_and_resume(m, cur);
+        }
+        // Nobody became ready, so the caller still comes first.
+        Outcome::Resume(cur)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_and_resume<M: Machine>(&mut self, m: &mut M, cur: ProcIndex) -> Outcome {
+        self.tell_reader(m);
         self.resume(m, cur)
     }
 

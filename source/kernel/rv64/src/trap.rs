@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use nexus_abi::FaultCause;
-use nexus_kernel_core::{Kernel, Outcome, ProcIndex};
+use nexus_kernel_core::{Kernel, Outcome, Permitted, ProcIndex};
 
 use crate::{context::Context, csr, fatal::fatal, machine::Rv64};
 
@@ -63,7 +63,8 @@ struct Next {
     store: *mut Context,
 }
 
-/// The short way in. The parameters are the argument registers of the `ecall` itself.
+/// The short way in. The parameters are the argument registers of the `ecall` itself. Small on
+/// purpose: a denied call pays for none of what a permitted one needs.
 extern "C" fn on_syscall(
     a0: u64,
     a1: u64,
@@ -76,9 +77,44 @@ extern "C" fn on_syscall(
 ) -> Next {
     // SAFETY: first Rust function of this trap.
     let state = unsafe { state() };
+    match state.kernel.permit(state.current, number) {
+        Some(permitted) => on_permitted(a0, a1, a2, a3, a4, a5, permitted, state),
+        None => on_denied(number, state),
+    }
+}
+
+/// Takes the arguments where the `ecall` left them, so that getting here costs a jump.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "one register each")]
+extern "C" fn on_permitted(
+    a0: u64,
+    a1: u64,
+    a2: u64,
+    a3: u64,
+    a4: u64,
+    a5: u64,
+    permitted: Permitted,
+    state: &mut State,
+) -> Next {
     let caller = state.current;
     let args = [a0, a1, a2, a3, a4, a5];
-    let outcome = state.kernel.syscall(&mut state.machine, caller, number, &args);
+    let outcome = state.kernel.permitted(&mut state.machine, caller, permitted, &args);
+    back(state, caller, outcome)
+}
+
+#[inline(never)]
+fn on_denied(number: u64, state: &mut State) -> Next {
+    let caller = state.current;
+    let outcome = state.kernel.denied(&mut state.machine, caller, number);
+    // The caller goes on: nothing was left, so nothing has to be entered.
+    if outcome == Outcome::Resume(caller) {
+        return Next { load: state.machine.context(caller), store: core::ptr::null_mut() };
+    }
+    back(state, caller, outcome)
+}
+
+#[inline(always)]
+fn back(state: &mut State, caller: ProcIndex, outcome: Outcome) -> Next {
     let next = settle(state, outcome);
     if next == caller {
         return Next { load: state.machine.context(caller), store: core::ptr::null_mut() };

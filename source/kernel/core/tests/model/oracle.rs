@@ -109,7 +109,7 @@ pub struct Oracle {
     pub irq: Option<(Id, u8)>,
     pub log: Option<(Id, u8)>,
     pub events: u64,
-    /// How many of them the kernel says are unread, before the step.
+    /// How many of them are unread: what the kernel says before the step, and what the step adds.
     pub events_waiting: u64,
     pub incarnations: u32,
     /// Who must be told what in this step; several where the order of one sweep decides.
@@ -195,7 +195,13 @@ impl Oracle {
 
     pub fn event(&mut self) {
         self.events += 1;
-        self.signal_bound(self.log);
+        if self.events_waiting < 128 {
+            self.events_waiting += 1;
+            // The reader is told when half of the ring waits.
+            if self.events_waiting == 64 {
+                self.signal_bound(self.log);
+            }
+        }
     }
 
     pub fn signal_bound(&mut self, to: Option<(Id, u8)>) {
