@@ -34,8 +34,8 @@ pub(crate) struct Marker {
     pub(crate) origin: Origin,
     /// Index into [`Ladder::phases`].
     pub(crate) phase: usize,
-    /// How often a whole run prints it: a restarted daemon says twice that it is ready.
-    pub(crate) times: usize,
+    /// How often a whole run prints it at least; one means exactly once.
+    pub(crate) at_least: usize,
 }
 
 /// All markers of a run in the order of their phases.
@@ -276,7 +276,7 @@ impl<'l> Judge<'l> {
         let Some(count) = self.counts.get_mut(index) else { return };
         *count += 1;
         let count = *count;
-        if count > marker.times {
+        if count > 1 && marker.at_least == 1 {
             self.fault(Fault::Duplicate { line, marker: text });
         } else if count == 1 {
             self.advance(marker.phase, text);
@@ -323,7 +323,7 @@ impl<'l> Judge<'l> {
     fn required(&self) -> impl Iterator<Item = (usize, &Marker, usize)> {
         let last_seen = self.verdict.seen.iter().map(|s| s.marker).max();
         self.ladder.markers.iter().enumerate().filter_map(move |(index, marker)| match self.scope {
-            Scope::All => Some((index, marker, marker.times)),
+            Scope::All => Some((index, marker, marker.at_least)),
             Scope::Phase(phase) => (marker.phase <= phase).then_some((index, marker, 1)),
             Scope::Text(_) => (Some(index) <= last_seen).then_some((index, marker, 1)),
         })
@@ -331,7 +331,7 @@ impl<'l> Judge<'l> {
 
     fn missing(&self) -> impl Iterator<Item = &Marker> {
         self.required()
-            .filter(|(index, _, times)| self.counts.get(*index).is_none_or(|seen| seen < times))
+            .filter(|(index, _, least)| self.counts.get(*index).is_none_or(|seen| seen < least))
             .map(|(_, marker, _)| marker)
     }
 

@@ -57,8 +57,7 @@ fn empty_pair() -> u64 {
 #[inline(never)]
 fn ten_nops() -> u64 {
     let before = instret();
-    #[cfg(all(nexus_env = "os", target_os = "none"))]
-    nexus_abi::os::nop10();
+    nexus_abi::counter::nop10();
     let after = instret();
     after.wrapping_sub(before)
 }

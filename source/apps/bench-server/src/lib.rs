@@ -26,15 +26,7 @@ const WAIT_NS: u64 = 1_000_000_000;
 const SERVER: Handle = Handle::fixed(SLOT_SERVER);
 const FOREVER: u64 = u64::MAX;
 
-/// Instructions retired. On the host, where nothing is measured, 0.
-#[inline(always)]
-#[must_use]
-pub fn instret() -> u64 {
-    #[cfg(all(nexus_env = "os", target_os = "none"))]
-    return nexus_abi::os::instret();
-    #[cfg(not(all(nexus_env = "os", target_os = "none")))]
-    0
-}
+pub use nexus_abi::counter::instret;
 
 /// When the last exchange reached the server and when it left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,13 @@
 
 use nexus_abi::{EventKind, KernelEvent, ServiceId};
 
-use crate::{Kernel, Machine, limits::{EVENT_BELL, EVENT_RING}, notif::NotifBit, table::Table, types::ProcIndex};
+use crate::{
+    Kernel, Machine,
+    limits::{EVENT_BELL, EVENT_RING},
+    notif::NotifBit,
+    table::Table,
+    types::ProcIndex,
+};
 
 const EMPTY: KernelEvent = KernelEvent {
     seq: 0,

@@ -5,12 +5,16 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(not(all(nexus_env = "os", target_os = "none")))]
+pub mod counter;
 pub mod error;
 pub mod event;
 pub mod handle;
 pub mod layout;
 #[cfg(all(nexus_env = "os", target_os = "none"))]
 pub mod os;
+#[cfg(all(nexus_env = "os", target_os = "none"))]
+pub use os::counter;
 pub mod ret;
 pub mod sys;
 pub mod syscall;

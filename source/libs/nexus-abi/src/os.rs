@@ -200,20 +200,25 @@ fn ecall(number: u64, [r0, r1, r2, r3, r4, r5]: [u64; 6]) -> [u64; 7] {
     [o0, o1, o2, o3, o4, o5, o6]
 }
 
-/// Instructions retired, for the bench client; faults unless the image is a bench image.
-#[inline(always)]
-#[must_use]
-pub fn instret() -> u64 {
-    let count: u64;
-    // SAFETY: reading `instret` has no effect; where the kernel keeps it closed, the process
-    // faults. Not `nomem`: the read must not move across the measured code.
-    unsafe { asm!("rdinstret {}", out(reg) count, options(nostack)) };
-    count
-}
+/// Counting instructions, for the bench programs.
+pub mod counter {
+    use core::arch::asm;
 
-/// Ten instructions that do nothing, for the bench client's calibration.
-#[inline(always)]
-pub fn nop10() {
-    // SAFETY: `nop` changes nothing; a compressed `nop` is one instruction as well.
-    unsafe { asm!(".rept 10", "nop", ".endr", options(nostack)) };
+    /// Instructions retired, for the bench client; faults unless the image is a bench image.
+    #[inline(always)]
+    #[must_use]
+    pub fn instret() -> u64 {
+        let count: u64;
+        // SAFETY: reading `instret` has no effect; where the kernel keeps it closed, the process
+        // faults. Not `nomem`: the read must not move across the measured code.
+        unsafe { asm!("rdinstret {}", out(reg) count, options(nostack)) };
+        count
+    }
+
+    /// Ten instructions that do nothing, for the bench client's calibration.
+    #[inline(always)]
+    pub fn nop10() {
+        // SAFETY: `nop` changes nothing; a compressed `nop` is one instruction as well.
+        unsafe { asm!(".rept 10", "nop", ".endr", options(nostack)) };
+    }
 }

@@ -2,7 +2,7 @@
 use super::*;
 
 fn marker(text: &str, origin: Origin, phase: usize) -> Marker {
-    Marker { text: text.to_owned(), origin, phase, times: 1 }
+    Marker { text: text.to_owned(), origin, phase, at_least: 1 }
 }
 
 /// Two phases of three, one repeated marker: enough to break every rule.
@@ -11,7 +11,7 @@ fn ladder() -> Ladder {
         phases: ["bring-up", "policy", "end"].map(str::to_owned).to_vec(),
         markers: vec![
             marker("KSELFTEST: guard ok", Origin::Kernel, 0),
-            Marker { times: 2, ..marker("policyd: ready", Origin::Service(2), 0) },
+            Marker { at_least: 2, ..marker("policyd: ready", Origin::Service(2), 0) },
             marker("SELFTEST: allow ok", Origin::Service(20), 1),
             marker("SELFTEST: deny ok", Origin::Service(20), 1),
             marker("SELFTEST: end", Origin::Service(20), 2),
@@ -70,9 +70,9 @@ fn test_reject_duplicate() {
 }
 
 #[test]
-fn test_reject_repeated_marker_more_often_than_stated() {
+fn a_marker_that_repeats_may_come_more_often_than_stated() {
     let log = GOOD.replace("[20] SELFTEST: end", "[2] policyd: ready\n[20] SELFTEST: end");
-    assert_eq!(faults(&log), [Fault::Duplicate { line: 8, marker: "policyd: ready".into() }]);
+    assert_eq!(faults(&log), []);
 }
 
 #[test]

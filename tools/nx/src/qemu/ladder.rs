@@ -31,9 +31,9 @@ pub(super) fn ladder(list: &Markers, variant: Option<&str>) -> Result<Ladder, St
             Emitter::Service { id, .. } => Origin::Service(id),
         };
         let phase = ladder.phase(&marker.phase).ok_or("a marker of no phase")?;
-        let times = usize::try_from(marker.times).map_err(|why| why.to_string())?;
+        let at_least = usize::try_from(marker.at_least).map_err(|why| why.to_string())?;
         let text = marker.text.value.clone();
-        ladder.markers.push(Marker { text, origin, phase, times });
+        ladder.markers.push(Marker { text, origin, phase, at_least });
     }
     Ok(ladder)
 }

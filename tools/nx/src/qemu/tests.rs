@@ -142,7 +142,7 @@ fn markers(text: &str) -> nexus_manifest::authoring::Markers {
 
 const MARKERS: &str = "\
 phases = [\"bring-up\", \"kernel\", \"end\"]\n\
-[[marker]]\ntext = \"policyd: ready\"\nemitter = \"policyd\"\nphase = \"bring-up\"\nproves = \"p\"\ntimes = 2\n\
+[[marker]]\ntext = \"policyd: ready\"\nemitter = \"policyd\"\nphase = \"bring-up\"\nproves = \"p\"\nat-least = 2\n\
 [[marker]]\ntext = \"KSELFTEST: k\"\nemitter = \"kernel\"\nphase = \"kernel\"\nproves = \"p\"\nvariant = \"hart\"\n\
 [[marker]]\ntext = \"SELFTEST: end\"\nemitter = \"selftest-client\"\nphase = \"end\"\nproves = \"p\"\n";
 
@@ -152,7 +152,7 @@ fn test_ladder_resolves_emitters_and_variants() {
     assert_eq!(plain.phases, ["bring-up", "kernel", "end"]);
     let origins: Vec<Origin> = plain.markers.iter().map(|m| m.origin).collect();
     assert_eq!(origins, [Origin::Service(2), Origin::Service(20)]);
-    assert_eq!(plain.markers.first().unwrap().times, 2);
+    assert_eq!(plain.markers.first().unwrap().at_least, 2);
     assert_eq!(plain.elsewhere, ["KSELFTEST: k"]);
     let hart = ladder::ladder(&markers(MARKERS), Some("hart")).unwrap();
     assert_eq!((hart.markers.len(), hart.elsewhere.len()), (3, 0));
@@ -180,7 +180,7 @@ fn test_reports_say_the_same_as_the_verdict() {
                 text: text.to_owned(),
                 origin: Origin::Kernel,
                 phase: 0,
-                times: 1,
+                at_least: 1,
             })
             .to_vec(),
         elsewhere: vec![],

@@ -56,8 +56,9 @@ pub struct Marker {
     pub proves: String,
     /// Only required in runs of this variant (`hart`: booted with a boot-hart override).
     pub variant: Option<String>,
-    /// How often a whole run prints it: a daemon that the selftest has restarted is ready again.
-    pub times: u64,
+    /// How often a whole run prints it at least. One means exactly once; a daemon that the
+    /// selftest restarts until a kill hits is ready again each time, and more is no fault.
+    pub at_least: u64,
 }
 
 impl Marker {
@@ -113,7 +114,7 @@ fn read(t: &Table<'_>, phases: &[String], system: &System, sink: &Sink<'_>) -> O
     let phase = t.require("phase", t.string("phase"));
     let proves = t.require("proves", t.string("proves"));
     let variant = t.string("variant");
-    let times = t.number("times", 16).map_or(1, |n| n.value);
+    let at_least = t.number("at-least", 16).map_or(1, |n| n.value);
     t.finish();
     let (text, emitter, phase) = (text?, emitter?, phase?);
     if !phases.contains(&phase.value) {
@@ -131,7 +132,7 @@ fn read(t: &Table<'_>, phases: &[String], system: &System, sink: &Sink<'_>) -> O
         }
     };
     let variant = variant.map(|v| v.value);
-    Some(Marker { text, emitter, phase: phase.value, proves: proves?.value, variant, times })
+    Some(Marker { text, emitter, phase: phase.value, proves: proves?.value, variant, at_least })
 }
 
 fn check(markers: &[Marker], phases: &[String], sink: &Sink<'_>) {
