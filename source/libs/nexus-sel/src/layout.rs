@@ -32,25 +32,30 @@ pub(crate) const SECTIONS: usize = 14;
 pub(crate) enum Section {
     /// Three words per table (ids, subject names, capability names), then counts.
     Params = 0,
+    /// One word per bucket.
     IdDisp,
-    /// `[id, row word offset | name offset + 1 << 32]`; an empty slot is two zeros.
+    /// `[id, row]`; a row is a word offset into `Rows`, never 0. An empty slot is two zeros.
     IdSlots,
     SubjectDisp,
     /// 32-bit name offset + 1, two per word; 0 is empty.
     SubjectSlots,
     CapDisp,
+    /// `[header, first word, second word, name offset + 1]`: the name record's beginning,
+    /// so that a short name is settled here. An empty slot is four zeros.
     CapSlots,
     /// Header word and packed name, per capability, then subject, then fact, each sorted.
     Names,
-    /// Per row one word per 32 capabilities: presence bits, index of its first cell << 32.
+    /// Per subject (then class): name offset + 1 (or 0), then one word per ten capabilities:
+    /// ten numbers of 4 bits from the bottom, above them the index of the cell before. The
+    /// number of a capability counts the cells of its word up to its own; 0 is no cell.
     Rows,
-    /// 32 bits per present (row, capability), two per word.
+    /// One word per (row, capability) with a rule; the first is a dummy.
     Cells,
     /// Four words per conditional rule.
     Chains,
     /// `[burst, refill_ns]`.
     Limits,
-    /// `[first id, last id, row word offset]`.
+    /// `[first id, last id, row]`.
     Classes,
     /// `[owner id, name offset]`, by bit.
     Facts,
@@ -60,14 +65,20 @@ pub(crate) const PARAMS_WORDS: usize = 10;
 /// Tables in `Params`.
 pub(crate) const TABLES: usize = 3;
 /// Capabilities per row word.
-pub(crate) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 10;
+/// Bits per capability in a row word.
+pub(crate) const NIBBLE: usize = 4;
+/// Where a row word keeps the cell index: above its ten numbers.
+pub(crate) const ROW_BASE_SHIFT: u32 = 40;
+/// Cells a row word can address.
+pub(crate) const MAX_CELLS: usize = 1 << 24;
 
 /// A cell that refers to a chain instead of a rule.
-pub(crate) const CELL_CHAIN: u32 = 1 << 31;
+pub(crate) const CELL_CHAIN: u64 = 1 << 63;
 /// A cell whose rule denies.
-pub(crate) const CELL_DENY: u32 = 1 << 30;
-/// Rule number or chain index of a cell.
-pub(crate) const CELL_VALUE: u32 = CELL_DENY - 1;
+pub(crate) const CELL_DENY: u64 = 1 << 62;
+/// Bits of a cell that must be zero.
+pub(crate) const CELL_RESERVED: u64 = CELL_DENY - (1 << 32);
 
 pub(crate) const LINK_DENY: u64 = 1 << 32;
 pub(crate) const LINK_LAST: u64 = 1 << 33;
@@ -87,23 +98,28 @@ pub(crate) enum Kind {
     Fact = 3,
 }
 
-/// Header word of a name record: length, kind, audit bit, sensitivity, reserved, index.
+/// Header word of a name record: length 8 bits, kind 8, audit 1, sensitivity 2, reserved 5,
+/// shift 6, reserved 2, position 32. The position is the row word of a capability (the shift
+/// finds it therein), the id slot of a subject, the bit of a fact.
 #[derive(Clone, Copy)]
 pub(crate) struct NameHeader(pub(crate) u64);
 
 impl NameHeader {
     const AUDIT: u64 = 1 << 16;
-    const RESERVED: u64 = 0xfff8_0000;
+    const RESERVED: u64 = 0xc0f8_0000;
+
+    /// The header of the `index`th capability.
+    #[cfg(feature = "authoring")]
+    pub(crate) fn capability(len: usize, audit: bool, sensitivity: u8, index: usize) -> Self {
+        let (word, number) = (index / BLOCK, index % BLOCK);
+        let attributes = if audit { Self::AUDIT } else { 0 } | u64::from(sensitivity) << 17;
+        let shift = (number.wrapping_mul(NIBBLE) as u64) << 24;
+        Self(Self::new(len, Kind::Capability, word).0 | attributes | shift)
+    }
 
     #[cfg(feature = "authoring")]
-    pub(crate) fn new(len: usize, kind: Kind, audit: bool, sensitivity: u8, index: u32) -> Self {
-        Self(
-            len as u64
-                | (kind as u64) << 8
-                | if audit { Self::AUDIT } else { 0 }
-                | u64::from(sensitivity) << 17
-                | u64::from(index) << 32,
-        )
+    pub(crate) fn new(len: usize, kind: Kind, position: usize) -> Self {
+        Self(len as u64 | (kind as u64) << 8 | (position as u64) << 32)
     }
 
     #[inline]
@@ -129,18 +145,32 @@ impl NameHeader {
         ((self.0 >> 17) & 3) as u8
     }
 
+    /// Where a row word keeps the number of this capability.
     #[inline]
-    pub(crate) const fn index(self) -> usize {
+    pub(crate) const fn shift(self) -> u32 {
+        (self.0 >> 24) as u32 & 63
+    }
+
+    #[inline]
+    pub(crate) const fn position(self) -> usize {
         (self.0 >> 32) as usize
+    }
+
+    /// Number of a capability, from its word and shift.
+    pub(crate) const fn index(self) -> usize {
+        self.position().wrapping_mul(BLOCK).wrapping_add(self.shift() as usize / NIBBLE)
     }
 
     /// Length in range, nothing reserved set, attributes on capabilities only.
     pub(crate) fn is_valid(self) -> bool {
-        let attributes = self.audit_required() || self.sensitivity() != 0;
+        let plain = !self.audit_required() && self.sensitivity() == 0 && self.shift() == 0;
+        let shift = self.shift() as usize;
         (1..=MAX_NAME_BYTES).contains(&self.len())
             && self.0 & Self::RESERVED == 0
             && self.sensitivity() <= 2
-            && (!attributes || self.kind() == Some(Kind::Capability))
+            && shift.is_multiple_of(NIBBLE)
+            && shift < BLOCK.wrapping_mul(NIBBLE)
+            && (plain || self.kind() == Some(Kind::Capability))
     }
 }
 
@@ -149,13 +179,6 @@ impl NameHeader {
 pub(crate) fn u32_at(words: &[u64], at: usize) -> Option<u32> {
     let word = words.get(at >> 1)?;
     Some(word.wrapping_shr(((at & 1) << 5) as u32) as u32)
-}
-
-/// 16-bit value `at` of words that hold four each.
-#[inline]
-pub(crate) fn u16_at(words: &[u64], at: usize) -> Option<u16> {
-    let word = words.get(at >> 2)?;
-    Some(word.wrapping_shr(((at & 3) << 4) as u32) as u16)
 }
 
 /// BLAKE3 over the covered words.

@@ -7,9 +7,9 @@ use crate::bounds::{
 };
 use crate::layout::{
     AT_DIGEST, AT_FORMAT, AT_MAGIC, AT_RESERVED, AT_SECTIONS, AT_TOTAL, BLOCK, CELL_CHAIN,
-    CELL_DENY, CELL_VALUE, FORMAT, HEADER_WORDS, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
-    LINK_LIMITED, LINK_RESERVED, MAGIC, NameHeader, PARAMS_WORDS, SECTIONS, Section, TABLES,
-    digest_of, u32_at,
+    CELL_DENY, CELL_RESERVED, FORMAT, HEADER_WORDS, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
+    LINK_LIMITED, LINK_RESERVED, MAGIC, NIBBLE, NameHeader, PARAMS_WORDS, ROW_BASE_SHIFT, SECTIONS,
+    Section, TABLES, digest_of, u32_at,
 };
 use crate::name::{is_name_byte, words_of};
 use crate::policy::Policy;
@@ -103,9 +103,14 @@ impl<'p> Policy<'p> {
         self.subjects.count.wrapping_add(self.classes.len())
     }
 
-    /// Words per row.
+    /// Words per row: its name, then a word per ten capabilities.
     pub(crate) fn stride(&self) -> usize {
-        self.caps.count.div_ceil(BLOCK)
+        self.caps.count.div_ceil(BLOCK).wrapping_add(1)
+    }
+
+    /// Where the numbers of row `number` begin.
+    fn row_at(&self, number: usize) -> u64 {
+        number.wrapping_mul(self.stride()).wrapping_add(1) as u64
     }
 
     /// Every name is well formed, in order, unique, and where its hash points. Each record
@@ -126,8 +131,8 @@ impl<'p> Policy<'p> {
             walk.seen == [self.caps.count, self.subjects.count, self.facts.len()],
             BlobError::Name,
         )?;
-        let names = occupied(self.cap_slots) == self.caps.count
-            && occupied(self.subject_slots) == self.subjects.count;
+        let caps = self.cap_slots.iter().filter(|slot| **slot != [0; 4]).count();
+        let names = caps == self.caps.count && occupied(self.subject_slots) == self.subjects.count;
         must(names, BlobError::Name)?;
         let subjects = self.id_slots.iter().filter(|slot| **slot != [0, 0]).count();
         must(subjects == self.ids.count, BlobError::Subject)
@@ -142,21 +147,23 @@ impl<'p> Policy<'p> {
     ) -> Check {
         let number = walk.number(kind);
         let pointer = u32::try_from(walk.at.wrapping_add(1)).map_err(|_| BlobError::Name)?;
-        let sits = |shape: &Shape<'_>, slots: &[u64]| {
-            let slot = shape.slot(shape.seed.hash_name(words, header.len()));
-            must(u32_at(slots, slot) == Some(pointer), BlobError::Name)
-        };
         match kind {
             Kind::Capability => {
                 must(header.index() == number, BlobError::Name)?;
-                sits(&self.caps, self.cap_slots)
+                let hash = self.caps.seed.hash_name(words);
+                let slot = self.cap_slots.get(self.caps.slot(hash, self.cap_slots.len()));
+                let [first, second, ..] = *words else { return Err(BlobError::Name) };
+                let record = [header.0, first, second, u64::from(pointer)];
+                must(slot == Some(&record), BlobError::Name)
             }
             Kind::Subject => {
-                sits(&self.subjects, self.subject_slots)?;
-                self.check_subject(header.index(), number, pointer)
+                let slots = self.subject_slots.len().wrapping_mul(2);
+                let slot = self.subjects.slot(self.subjects.seed.hash_name(words), slots);
+                must(u32_at(self.subject_slots, slot) == Some(pointer), BlobError::Name)?;
+                self.check_subject(header.position(), number, pointer)
             }
             Kind::Fact => {
-                must(header.index() == number, BlobError::Name)?;
+                must(header.position() == number, BlobError::Name)?;
                 let fact = self.facts.get(number).ok_or(BlobError::Fact)?;
                 must(fact[1] == walk.at as u64, BlobError::Fact)
             }
@@ -165,46 +172,38 @@ impl<'p> Policy<'p> {
 
     /// The id slot of the `number`th subject: right hash, its own row, its own name.
     fn check_subject(&self, slot: usize, number: usize, pointer: u32) -> Check {
-        let [id, meta] = *self.id_slots.get(slot).ok_or(BlobError::Subject)?;
-        let row = number.wrapping_mul(self.stride()) as u64;
+        let [id, row] = *self.id_slots.get(slot).ok_or(BlobError::Subject)?;
+        let own = self.row_at(number);
+        let name = (own as usize).checked_sub(1).and_then(|at| self.rows.get(at));
         let right = id != 0
-            && meta == row | u64::from(pointer) << 32
-            && self.ids.slot(self.ids.seed.hash_id(id)) == slot;
+            && row == own
+            && name == Some(&u64::from(pointer))
+            && self.ids.slot(self.ids.seed.hash_id(id), self.id_slots.len()) == slot;
         must(right, BlobError::Subject)
     }
 
-    /// Presence bits name existing capabilities; cells are numbered without gaps.
+    /// Rows speak about existing capabilities only; cells are numbered without gaps.
     fn check_rows(&self) -> Check {
-        let stride = self.stride();
-        must(self.rows.len() == self.row_count().wrapping_mul(stride), BlobError::Row)?;
         let mut cells = 0_u64;
-        // A policy without capabilities has no row words and nothing to check.
-        for row in self.rows.chunks(stride.max(1)) {
-            for (block, word) in row.iter().enumerate() {
-                let present = *word & u64::from(u32::MAX);
-                let known = self.caps.count.saturating_sub(block.wrapping_mul(BLOCK)).min(BLOCK);
-                let mask = (1_u64.wrapping_shl(known as u32)).wrapping_sub(1);
-                must(present & !mask == 0 && word >> 32 == cells, BlobError::Row)?;
-                cells = cells.wrapping_add(u64::from(present.count_ones()));
+        for (number, row) in self.rows.chunks(self.stride()).enumerate() {
+            let (name, words) = row.split_first().ok_or(BlobError::Row)?;
+            must(number < self.subjects.count || *name == 0, BlobError::Row)?;
+            for (block, word) in words.iter().enumerate() {
+                must(word >> ROW_BASE_SHIFT == cells, BlobError::Row)?;
+                let known = self.caps.count.saturating_sub(block.wrapping_mul(BLOCK));
+                cells = cells.wrapping_add(count_cells(*word, known)?);
             }
         }
-        let words = cells.div_ceil(2);
-        must(words == self.cells.len() as u64, BlobError::Row)?;
-        let odd = cells & 1 == 1;
-        must(!odd || self.cells.last().is_some_and(|word| word >> 32 == 0), BlobError::Row)
-    }
-
-    fn cell_count(&self) -> usize {
-        let last = self.rows.last().copied().unwrap_or(0);
-        ((last >> 32) as usize).wrapping_add((last as u32).count_ones() as usize)
+        let dummy = self.cells.first() == Some(&0);
+        must(dummy && cells.wrapping_add(1) == self.cells.len() as u64, BlobError::Row)
     }
 
     /// Cells name rules that exist; conditional ones own their chain, in order.
     fn check_cells(&self) -> Check {
         let mut links = 0_usize;
-        for at in 0..self.cell_count() {
-            let cell = u32_at(self.cells, at).ok_or(BlobError::Rule)?;
-            let value = cell & CELL_VALUE;
+        for cell in self.cells.iter().skip(1) {
+            must(cell & CELL_RESERVED == 0, BlobError::Rule)?;
+            let value = *cell as u32;
             if cell & CELL_CHAIN != 0 {
                 must(cell & CELL_DENY == 0 && value as usize == links, BlobError::Rule)?;
                 links = links.wrapping_add(self.check_chain(links)?);
@@ -256,7 +255,7 @@ impl<'p> Policy<'p> {
     fn check_classes(&self) -> Check {
         let mut free = 1_u64;
         for (number, [first, last, row]) in self.classes.iter().enumerate() {
-            let own = self.subjects.count.wrapping_add(number).wrapping_mul(self.stride()) as u64;
+            let own = self.row_at(self.subjects.count.wrapping_add(number));
             must(*first >= free && first <= last && *row == own, BlobError::Class)?;
             free = last.checked_add(1).ok_or(BlobError::Class)?;
         }
@@ -314,7 +313,20 @@ fn check_spelling(words: &[u64], len: usize) -> Check {
     must(clean, BlobError::Name)
 }
 
-/// Occupied slots of a name table.
+/// The cells of a row word: the numbers present count up from 1, for known capabilities.
+fn count_cells(word: u64, known: usize) -> Result<u64, BlobError> {
+    let mut count = 0_u64;
+    for place in 0..BLOCK {
+        let number = word.wrapping_shr(place.wrapping_mul(NIBBLE) as u32) & 0xf;
+        if number != 0 {
+            count = count.wrapping_add(1);
+            must(number == count && place < known, BlobError::Row)?;
+        }
+    }
+    Ok(count)
+}
+
+/// Occupied slots of the subject name table.
 fn occupied(slots: &[u64]) -> usize {
     slots.iter().map(|w| usize::from(*w as u32 != 0).wrapping_add(usize::from(w >> 32 != 0))).sum()
 }
@@ -364,15 +376,16 @@ fn lay_out(words: &[u64]) -> Result<Policy<'_>, BlobError> {
         shape(params.get(at..).unwrap_or(&[]), part(disp), slots, bound)
     };
     let id_slots = records(part(Section::IdSlots))?;
-    let (subject_slots, cap_slots) = (part(Section::SubjectSlots), part(Section::CapSlots));
-    let halves = |slots: &[u64]| slots.len().wrapping_mul(2);
+    let cap_slots = records(part(Section::CapSlots))?;
+    let subject_slots = part(Section::SubjectSlots);
+    let names = subject_slots.len().wrapping_mul(2);
     let policy = Policy {
         words,
         ids: table(0, Section::IdDisp, id_slots.len(), MAX_SUBJECTS)?,
         id_slots,
-        subjects: table(3, Section::SubjectDisp, halves(subject_slots), MAX_SUBJECTS)?,
+        subjects: table(3, Section::SubjectDisp, names, MAX_SUBJECTS)?,
         subject_slots,
-        caps: table(6, Section::CapDisp, halves(cap_slots), MAX_CAPABILITIES)?,
+        caps: table(6, Section::CapDisp, cap_slots.len(), MAX_CAPABILITIES)?,
         cap_slots,
         names: part(Section::Names),
         rows: part(Section::Rows),
@@ -388,6 +401,8 @@ fn lay_out(words: &[u64]) -> Result<Policy<'_>, BlobError> {
     must(policy.limits.len() <= MAX_LIMITS, BlobError::Limit)?;
     must(policy.classes.len() <= MAX_CLASSES, BlobError::Class)?;
     must(policy.facts.len() <= MAX_FACTS, BlobError::Fact)?;
+    let rows = policy.row_count().wrapping_mul(policy.stride());
+    must(policy.rows.len() == rows, BlobError::Row)?;
     Ok(policy)
 }
 
@@ -409,10 +424,9 @@ fn shape<'p>(
     let (bucket_bits, slot_bits) = (sizes as u8, (sizes >> 8) as u8);
     let count = (sizes >> 32) as usize;
     must(sizes & 0xffff_0000 == 0 && b & 1 == 1, BlobError::Table)?;
-    must((2..=16).contains(&bucket_bits) && (1..=16).contains(&slot_bits), BlobError::Table)?;
+    must((1..=16).contains(&bucket_bits) && (1..=16).contains(&slot_bits), BlobError::Table)?;
     let (buckets, wanted) = (1_usize << (bucket_bits & 31), 1_usize << (slot_bits & 31));
-    must(slots == wanted && disp.len() == buckets >> 2, BlobError::Table)?;
+    must(slots == wanted && disp.len() == buckets, BlobError::Table)?;
     must(count <= bound && count <= slots, BlobError::Table)?;
-    let (bucket_mask, slot_mask) = (buckets.wrapping_sub(1), slots.wrapping_sub(1));
-    Ok(Shape { seed: Seed { a, b }, bucket_mask, slot_mask, count, disp })
+    Ok(Shape { seed: Seed { a, b }, count, disp })
 }

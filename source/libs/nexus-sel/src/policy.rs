@@ -2,12 +2,16 @@
 use crate::bounds::MAX_CHAIN;
 use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
 use crate::layout::{
-    AT_DIGEST, AT_KEY, AT_SECTIONS, AT_SIGNATURE, AT_VERSION, CELL_CHAIN, CELL_DENY, CELL_VALUE,
-    FOREVER, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NameHeader, u32_at,
+    AT_DIGEST, AT_KEY, AT_SECTIONS, AT_SIGNATURE, AT_VERSION, CELL_CHAIN, CELL_DENY, FOREVER, Kind,
+    LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE, NameHeader, ROW_BASE_SHIFT,
+    u32_at,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
 use crate::name::{Name, pack_long, pack_short, words_of};
 use crate::table::Shape;
+
+/// The bits of a number in a row word.
+const NUMBER: u64 = (1 << NIBBLE) - 1;
 
 /// How much harm a capability can do; decides what tools warn about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +29,7 @@ pub enum Sensitivity {
 /// A subject found once, for repeated questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
-    row: u32,
+    row: u64,
     tag: u32,
 }
 
@@ -78,7 +82,7 @@ pub struct Policy<'p> {
     pub(crate) subjects: Shape<'p>,
     pub(crate) subject_slots: &'p [u64],
     pub(crate) caps: Shape<'p>,
-    pub(crate) cap_slots: &'p [u64],
+    pub(crate) cap_slots: &'p [[u64; 4]],
     pub(crate) names: &'p [u64],
     pub(crate) rows: &'p [u64],
     pub(crate) cells: &'p [u64],
@@ -111,7 +115,7 @@ impl<'p> Policy<'p> {
         let cap = self.find_capability(capability);
         let row = self.find_row(subject);
         match (row, cap) {
-            (Some(row), Some(cap)) => self.decide_at(row as usize, cap, facts, limits),
+            (Some(row), Some(cap)) => self.decide_at(row, cap, facts, limits),
             (None, Some(cap)) => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
             (Some(_), None) => unknown(Reason::UnknownCapability),
             (None, None) => unknown(Reason::UnknownSubject),
@@ -134,7 +138,7 @@ impl<'p> Policy<'p> {
         if capability.tag != self.tag {
             return unknown(Reason::UnknownCapability);
         }
-        self.decide_at(subject.row as usize, NameHeader(capability.header), facts, limits)
+        self.decide_at(subject.row, NameHeader(capability.header), facts, limits)
     }
 
     /// Finds a subject for [`Policy::decide_interned`].
@@ -152,51 +156,55 @@ impl<'p> Policy<'p> {
 
     /// The row of a subject, as a word offset into the rows.
     #[inline]
-    fn find_row(&self, id: u64) -> Option<u32> {
+    fn find_row(&self, id: u64) -> Option<u64> {
         match self.id_slot(id) {
-            Some(meta) => Some(meta as u32),
+            Some(row) => Some(row),
             None => self.find_class(id),
         }
     }
 
     #[inline]
     fn id_slot(&self, id: u64) -> Option<u64> {
-        let [key, meta] = *self.id_slots.get(self.ids.slot(self.ids.seed.hash_id(id)))?;
-        // An empty slot has meta 0 (and id 0, which is no subject).
-        (key == id && meta != 0).then_some(meta)
+        let slot = self.ids.slot(self.ids.seed.hash_id(id), self.id_slots.len());
+        let [key, row] = *self.id_slots.get(slot)?;
+        // An empty slot has row 0 (and id 0, which is no subject).
+        (key == id && row != 0).then_some(row)
     }
 
-    fn find_class(&self, id: u64) -> Option<u32> {
+    #[cold]
+    fn find_class(&self, id: u64) -> Option<u64> {
         let class = self.classes.iter().find(|[first, last, _]| (*first..=*last).contains(&id))?;
-        Some(class[2] as u32)
+        Some(class[2])
     }
 
     /// The header of a capability: a hash finds the only candidate, every word decides.
     #[inline]
     fn find_capability(&self, name: &[u8]) -> Option<NameHeader> {
         let Some(words) = pack_short(name) else { return self.find_long(name) };
-        let found = self.find(&self.caps, self.cap_slots, &words, name.len());
-        found.map(|(header, _)| header)
+        let slot = self.caps.slot(self.caps.seed.hash_name(&words), self.cap_slots.len());
+        let [header, first, second, _] = *self.cap_slots.get(slot)?;
+        let header = NameHeader(header);
+        let differ = (first ^ words[0]) | (second ^ words[1]) | (header.len() ^ name.len()) as u64;
+        (differ == 0).then_some(header)
     }
 
-    #[inline(never)]
+    #[cold]
     fn find_long(&self, name: &[u8]) -> Option<NameHeader> {
-        let found = self.find(&self.caps, self.cap_slots, &pack_long(name)?, name.len());
-        found.map(|(header, _)| header)
+        let words = pack_long(name)?;
+        let slot = self.caps.slot(self.caps.seed.hash_name(&words), self.cap_slots.len());
+        let [.., at] = *self.cap_slots.get(slot)?;
+        self.matches((at as usize).checked_sub(1)?, &words, name.len())
     }
 
-    /// One slot, one record; words are compared with xor and or, since `==` on slices would
-    /// call `bcmp`.
-    #[inline(always)]
-    fn find<const N: usize>(
+    /// The header of the record at `at` if it has exactly this name. Words are compared with
+    /// xor and or: `==` on slices would call `bcmp`.
+    #[inline]
+    fn matches<const N: usize>(
         &self,
-        shape: &Shape<'_>,
-        slots: &[u64],
+        at: usize,
         name: &[u64; N],
         len: usize,
-    ) -> Option<(NameHeader, usize)> {
-        let slot = shape.slot(shape.seed.hash_name(name, len));
-        let at = (u32_at(slots, slot)? as usize).checked_sub(1)?;
+    ) -> Option<NameHeader> {
         let (header, words) = self.names.get(at..)?.split_first()?;
         let header = NameHeader(*header);
         if header.len() != len {
@@ -204,33 +212,30 @@ impl<'p> Policy<'p> {
         }
         let stored = words.first_chunk::<N>()?;
         let differ = stored.iter().zip(name).fold(0, |acc, (a, b)| acc | (a ^ b));
-        (differ == 0).then_some((header, at))
+        (differ == 0).then_some(header)
     }
 
     #[inline]
     fn decide_at<L: Limits>(
         &self,
-        row: usize,
+        row: u64,
         cap: NameHeader,
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
         let audit = audit_of(cap);
-        let index = cap.index();
-        let word = self.rows.get(row.wrapping_add(index >> 5)).copied().unwrap_or(0);
-        let (present, bit) = (word as u32, 1_u32.wrapping_shl(index as u32));
-        if present & bit == 0 {
+        let word = self.rows.get((row as usize).wrapping_add(cap.position())).copied().unwrap_or(0);
+        let number = word.wrapping_shr(cap.shift()) & NUMBER;
+        if number == 0 {
             return Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
         }
-        let before = (present & bit.wrapping_sub(1)).count_ones();
-        let at = ((word >> 32) as u32).wrapping_add(before) as usize;
-        let cell = u32_at(self.cells, at).unwrap_or(CELL_DENY);
-        let value = cell & CELL_VALUE;
+        let at = (word >> ROW_BASE_SHIFT).wrapping_add(number) as usize;
+        let cell = self.cells.get(at).copied().unwrap_or(CELL_DENY);
         if cell & CELL_CHAIN != 0 {
-            return self.walk(value as usize, audit, facts, limits);
+            return self.walk(cell as u32 as usize, audit, facts, limits);
         }
         let reason = if cell & CELL_DENY != 0 { Reason::DeniedByRule } else { Reason::Allowed };
-        Decision::new(reason, audit, RuleId(value))
+        Decision::new(reason, audit, RuleId(cell as u32))
     }
 
     /// Conditional rules of one pair: denials come first, the first rule in force decides.
@@ -290,18 +295,25 @@ impl<'p> Policy<'p> {
     /// The id of a subject by name, for frames that carry names.
     #[must_use]
     pub fn subject_id(&self, name: &[u8]) -> Option<u64> {
-        let (shape, slots) = (&self.subjects, self.subject_slots);
-        let (header, _) = match pack_short(name) {
-            Some(words) => self.find(shape, slots, &words, name.len())?,
-            None => self.find(shape, slots, &pack_long(name)?, name.len())?,
+        let header = match pack_short(name) {
+            Some(words) => self.find_subject(&words, name.len())?,
+            None => self.find_subject(&pack_long(name)?, name.len())?,
         };
-        self.id_slots.get(header.index()).map(|slot| slot[0])
+        self.id_slots.get(header.position()).map(|slot| slot[0])
+    }
+
+    fn find_subject<const N: usize>(&self, name: &[u64; N], len: usize) -> Option<NameHeader> {
+        let slots = self.subject_slots.len().wrapping_mul(2);
+        let slot = self.subjects.slot(self.subjects.seed.hash_name(name), slots);
+        let at = (u32_at(self.subject_slots, slot)? as usize).checked_sub(1)?;
+        self.matches(at, name, len)
     }
 
     /// The name of a subject, for text and for `route.<name>`.
     #[must_use]
     pub fn subject_name(&self, id: u64) -> Option<Name> {
-        let at = ((self.id_slot(id)? >> 32) as usize).checked_sub(1)?;
+        let before = (self.id_slot(id)? as usize).checked_sub(1)?;
+        let at = (*self.rows.get(before)? as usize).checked_sub(1)?;
         self.name_at(at).map(|(_, name)| name)
     }
 
@@ -336,9 +348,9 @@ impl<'p> Policy<'p> {
     /// Every named subject with its id, sorted by name.
     pub fn subjects(&self) -> impl Iterator<Item = (Name, u64)> + use<'p> {
         let slots = self.id_slots;
-        self.records()
-            .filter(|(header, _)| header.kind() == Some(Kind::Subject))
-            .filter_map(move |(header, name)| slots.get(header.index()).map(|slot| (name, slot[0])))
+        self.records().filter(|(header, _)| header.kind() == Some(Kind::Subject)).filter_map(
+            move |(header, name)| slots.get(header.position()).map(|slot| (name, slot[0])),
+        )
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (NameHeader, Name)> + use<'p> {

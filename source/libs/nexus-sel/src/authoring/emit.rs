@@ -8,7 +8,8 @@ use crate::bounds::{
 use crate::decision::{AuditMode, Effect};
 use crate::layout::{
     AT_DIGEST, BLOCK, CELL_CHAIN, CELL_DENY, FOREVER, FORMAT, HEADER_WORDS, Kind, LINK_DENY,
-    LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, NameHeader, SECTIONS, Section, digest_of,
+    LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, MAX_CELLS, NIBBLE, NameHeader,
+    ROW_BASE_SHIFT, SECTIONS, Section, digest_of,
 };
 use crate::limits::LimitSpec;
 use crate::name::{pack, stored};
@@ -65,19 +66,23 @@ pub fn emit(model: &Model) -> Result<Vec<u64>, EmitError> {
     let mut names = Names::default();
     for (index, (name, cap)) in caps.iter().zip(&model.capabilities).enumerate() {
         let audit = cap.audit == AuditMode::Required;
-        names.push(name, Kind::Capability, (audit, cap.sensitivity as u8), index);
+        names.push(NameHeader::capability(name.len, audit, cap.sensitivity as u8, index), name);
     }
     for (name, slot) in subjects.iter().zip(&id_table.slot_of) {
-        names.push(name, Kind::Subject, (false, 0), *slot);
+        names.push(NameHeader::new(name.len, Kind::Subject, *slot), name);
     }
     for (index, name) in facts.iter().enumerate() {
-        names.push(name, Kind::Fact, (false, 0), index);
+        names.push(NameHeader::new(name.len, Kind::Fact, index), name);
     }
     let (cap_at, rest) = names.at.split_at_checked(caps.len()).unwrap_or_default();
     let (subject_at, fact_at) = rest.split_at_checked(subjects.len()).unwrap_or_default();
 
-    let stride = model.capabilities.len().div_ceil(BLOCK);
-    let (rows, cells, chains) = tables(model, stride);
+    let blocks = model.capabilities.len().div_ceil(BLOCK);
+    let (rows, cells, chains) = tables(model, subject_at, blocks);
+    if cells.len() > MAX_CELLS {
+        let (what, bound) = ("(subject, capability) pairs with a rule", "MAX_CELLS");
+        return Err(EmitError::TooMany { what, bound, limit: MAX_CELLS, found: cells.len() });
+    }
     let mut parts: [Vec<u64>; SECTIONS] = Default::default();
     let mut put = |section: Section, words: Vec<u64>| {
         if let Some(part) = parts.get_mut(section as usize) {
@@ -90,17 +95,17 @@ pub fn emit(model: &Model) -> Result<Vec<u64>, EmitError> {
     }
     params.push(u64::from(model.rules));
     put(Section::Params, params);
-    put(Section::IdSlots, id_slots(&ids, &id_table, subject_at, stride));
+    put(Section::IdSlots, id_slots(&ids, &id_table, blocks));
     put(Section::IdDisp, id_table.disp);
     put(Section::SubjectSlots, subject_table.name_slots(subject_at));
     put(Section::SubjectDisp, subject_table.disp);
-    put(Section::CapSlots, cap_table.name_slots(cap_at));
+    put(Section::CapSlots, cap_slots(&cap_table, &names.words, cap_at));
     put(Section::CapDisp, cap_table.disp);
     put(Section::Rows, rows);
     put(Section::Cells, cells);
     put(Section::Chains, chains);
     put(Section::Limits, model.limits.iter().flat_map(limit_words).collect());
-    put(Section::Classes, class_words(model, stride));
+    put(Section::Classes, class_words(model, blocks));
     let facts = model.facts.iter().zip(fact_at).flat_map(|((_, owner), at)| [*owner, *at as u64]);
     put(Section::Facts, facts.collect());
     put(Section::Names, names.words);
@@ -163,7 +168,7 @@ fn pack_all<'a>(names: impl Iterator<Item = &'a String>) -> Result<Vec<Packed>, 
 }
 
 fn hash(seed: Seed, name: &Packed) -> u64 {
-    seed.hash_name(name.stored(), name.len)
+    seed.hash_name(name.stored())
 }
 
 fn low(value: usize) -> u64 {
@@ -178,64 +183,78 @@ struct Names {
 }
 
 impl Names {
-    fn push(&mut self, name: &Packed, kind: Kind, (audit, level): (bool, u8), index: usize) {
+    fn push(&mut self, header: NameHeader, name: &Packed) {
         self.at.push(self.words.len());
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        self.words.push(NameHeader::new(name.len, kind, audit, level, index).0);
+        self.words.push(header.0);
         self.words.extend(name.stored());
     }
 }
 
-fn id_slots(ids: &[u64], table: &Table, names: &[usize], stride: usize) -> Vec<u64> {
-    let mut slots = vec![0; table.slots.saturating_mul(2)];
-    let entries = ids.iter().zip(&table.slot_of).zip(names).enumerate();
-    for (row, ((id, slot), name)) in entries {
-        let meta = low(row.saturating_mul(stride)) | low(name.saturating_add(1)) << 32;
-        for (word, value) in slots.iter_mut().skip(slot.saturating_mul(2)).zip([*id, meta]) {
-            *word = value;
+/// Where the numbers of a row begin: behind the name in front of them.
+fn row_at(row: usize, blocks: usize) -> u64 {
+    row.saturating_mul(blocks.saturating_add(1)).saturating_add(1) as u64
+}
+
+fn id_slots(ids: &[u64], table: &Table, blocks: usize) -> Vec<u64> {
+    let mut slots = vec![[0; 2]; table.slots];
+    for (row, (id, slot)) in ids.iter().zip(&table.slot_of).enumerate() {
+        if let Some(entry) = slots.get_mut(*slot) {
+            *entry = [*id, row_at(row, blocks)];
         }
     }
-    slots
+    slots.concat()
+}
+
+fn cap_slots(table: &Table, names: &[u64], starts: &[usize]) -> Vec<u64> {
+    let mut slots = vec![[0; 4]; table.slots];
+    for (slot, at) in table.slot_of.iter().zip(starts) {
+        let record = names.get(*at..).and_then(|words| words.first_chunk::<3>());
+        if let (Some(entry), Some([header, first, second])) = (slots.get_mut(*slot), record) {
+            *entry = [*header, *first, *second, low(at.saturating_add(1))];
+        }
+    }
+    slots.concat()
 }
 
 fn limit_words(limit: &LimitSpec) -> [u64; 2] {
     [u64::from(limit.burst), limit.refill_ns]
 }
 
-fn class_words(model: &Model, stride: usize) -> Vec<u64> {
+fn class_words(model: &Model, blocks: usize) -> Vec<u64> {
     let rows = model.subjects.len()..;
     let classes = model.classes.iter().zip(rows);
-    classes
-        .flat_map(|((first, last), row)| [*first, *last, low(row.saturating_mul(stride))])
-        .collect()
+    classes.flat_map(|((first, last), row)| [*first, *last, row_at(row, blocks)]).collect()
 }
 
 /// Rows, cells and chains, in the canonical order `open` expects.
-fn tables(model: &Model, stride: usize) -> (Vec<u64>, Vec<u64>, Vec<u64>) {
-    let (mut rows, mut cells, mut chains) = (Vec::new(), Vec::new(), Vec::new());
+fn tables(model: &Model, names: &[usize], blocks: usize) -> (Vec<u64>, Vec<u64>, Vec<u64>) {
+    let (mut rows, mut cells, mut chains) = (Vec::new(), vec![0], Vec::new());
     let row_count = model.subjects.len().saturating_add(model.classes.len());
     let mut rest = model.cells.iter().peekable();
     for row in 0..row_count {
-        for block in 0..stride {
-            let first = low(cells.len());
-            let mut present = 0_u64;
+        rows.push(names.get(row).map_or(0, |at| low(at.saturating_add(1))));
+        for block in 0..blocks {
+            let mut word = low(cells.len().saturating_sub(1)) << ROW_BASE_SHIFT;
+            let mut number = 0_u64;
             let here = |at: &(u32, u32)| at.0 as usize == row && at.1 as usize / BLOCK == block;
             while let Some((at, cell)) = rest.next_if(|(at, _)| here(at)) {
-                present |= 1_u64.wrapping_shl(at.1 & 31);
+                number = number.saturating_add(1);
+                let place = (at.1 as usize % BLOCK).saturating_mul(NIBBLE);
+                word |= number.wrapping_shl(place as u32);
                 cells.push(cell_word(cell, &mut chains));
             }
-            rows.push(present | first << 32);
+            rows.push(word);
         }
     }
-    (rows, pack32(&cells), chains)
+    (rows, cells, chains)
 }
 
-fn cell_word(cell: &Cell, chains: &mut Vec<u64>) -> u32 {
+fn cell_word(cell: &Cell, chains: &mut Vec<u64>) -> u64 {
     match cell {
-        Cell::Rule(Effect::Allow, rule) => *rule,
-        Cell::Rule(Effect::Deny, rule) => CELL_DENY | rule,
+        Cell::Rule(Effect::Allow, rule) => u64::from(*rule),
+        Cell::Rule(Effect::Deny, rule) => CELL_DENY | u64::from(*rule),
         Cell::Chain(links) => {
-            let start = u32::try_from(chains.len() / 4).unwrap_or(u32::MAX);
+            let start = low(chains.len() / 4);
             let last = links.len().saturating_sub(1);
             for (index, link) in links.iter().enumerate() {
                 chains.extend(link_words(link, index == last));
@@ -305,32 +324,24 @@ impl Table {
     /// At most three quarters full, about four keys per bucket; a few seeds suffice.
     fn build<K>(keys: &[K], hash: impl Fn(Seed, &K) -> u64) -> Result<Self, EmitError> {
         let slots = keys.len().saturating_mul(4).div_ceil(3).max(2).next_power_of_two();
-        let buckets = (slots / 4).max(4);
+        let buckets = (slots / 4).max(2);
         let mut random = 0_u64;
         for _ in 0..1_000 {
             let seed = Seed { a: split_mix(&mut random), b: split_mix(&mut random) | 1 };
             let hashes: Vec<u64> = keys.iter().map(|key| hash(seed, key)).collect();
             if let Some(disp) = displace(&hashes, buckets, slots) {
-                return Ok(Self::finish(seed, &hashes, &disp, slots));
+                return Ok(Self::finish(seed, &hashes, disp, slots));
             }
         }
         Err(EmitError::NoSeed)
     }
 
-    fn finish(seed: Seed, hashes: &[u64], disp: &[u16], slots: usize) -> Self {
-        let word = |four: &[u16]| four.iter().rev().fold(0, |word, v| word << 16 | u64::from(*v));
-        let packed: Vec<u64> = disp.chunks(4).map(word).collect();
-        let shape = Shape {
-            seed,
-            bucket_mask: disp.len().saturating_sub(1),
-            slot_mask: slots.saturating_sub(1),
-            count: hashes.len(),
-            disp: &packed,
-        };
-        let slot_of = hashes.iter().map(|hash| shape.slot(*hash)).collect();
+    fn finish(seed: Seed, hashes: &[u64], disp: Vec<u64>, slots: usize) -> Self {
+        let shape = Shape { seed, count: hashes.len(), disp: &disp };
+        let slot_of = hashes.iter().map(|hash| shape.slot(*hash, slots)).collect();
         let bits = |size: usize| u64::from(size.trailing_zeros());
         let sizes = bits(disp.len()) | bits(slots) << 8 | low(hashes.len()) << 32;
-        Self { params: [seed.a, seed.b, sizes], disp: packed, slots, slot_of }
+        Self { params: [seed.a, seed.b, sizes], disp, slots, slot_of }
     }
 
     /// Slots of a name table: offset + 1, two per word.
@@ -347,7 +358,7 @@ impl Table {
 
 /// A displacement per bucket that puts every key in a slot of its own: largest bucket
 /// first, smallest displacement that fits.
-fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u16>> {
+fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u64>> {
     let (bucket_mask, slot_mask) = (buckets.checked_sub(1)?, slots.checked_sub(1)?);
     let mut members: Vec<(usize, Vec<usize>)> = (0..buckets).map(|b| (b, Vec::new())).collect();
     for hash in hashes {
@@ -355,7 +366,7 @@ fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u16>> {
     }
     members.sort_by_key(|(bucket, keys)| (core::cmp::Reverse(keys.len()), *bucket));
     let mut taken = vec![false; slots];
-    let mut disp = vec![0_u16; buckets];
+    let mut disp = vec![0_u64; buckets];
     for (bucket, mut keys) in members {
         keys.sort_unstable();
         if keys.windows(2).any(|pair| pair.first() == pair.last()) {
@@ -368,7 +379,7 @@ fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u16>> {
         for key in &keys {
             *taken.get_mut((key ^ found) & slot_mask)? = true;
         }
-        *disp.get_mut(bucket)? = u16::try_from(found).ok()?;
+        *disp.get_mut(bucket)? = found as u64;
     }
     Some(disp)
 }

@@ -5,8 +5,8 @@ use crate::authoring::model::{CapabilitySpec, Cell, Link, Model};
 use crate::bounds::MAX_CHAIN;
 use crate::decision::Effect;
 use crate::layout::{
-    BLOCK, CELL_CHAIN, CELL_DENY, CELL_VALUE, FOREVER, Kind, LINK_DENY, LINK_LAST,
-    LINK_LIMIT_SHIFT, LINK_LIMITED, u32_at,
+    BLOCK, CELL_CHAIN, CELL_DENY, FOREVER, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
+    LINK_LIMITED, NIBBLE, ROW_BASE_SHIFT,
 };
 use crate::limits::LimitSpec;
 use crate::policy::Policy;
@@ -41,13 +41,15 @@ impl Model {
 
 fn cells(policy: &Policy<'_>) -> BTreeMap<(u32, u32), Cell> {
     let mut cells = BTreeMap::new();
-    for (row, words) in policy.rows.chunks(policy.stride().max(1)).enumerate() {
-        for (block, word) in words.iter().enumerate() {
-            let mut at = (*word >> 32) as usize;
-            for bit in (0..BLOCK).filter(|bit| word >> bit & 1 == 1) {
-                let cap = block.saturating_mul(BLOCK).saturating_add(bit);
-                cells.insert((row as u32, cap as u32), cell(policy, at));
-                at = at.saturating_add(1);
+    for (row, words) in policy.rows.chunks(policy.stride()).enumerate() {
+        for (block, word) in words.iter().skip(1).enumerate() {
+            for place in 0..BLOCK {
+                let number = word.wrapping_shr(place.saturating_mul(NIBBLE) as u32) & 0xf;
+                if number != 0 {
+                    let cap = block.saturating_mul(BLOCK).saturating_add(place);
+                    let at = (word >> ROW_BASE_SHIFT).saturating_add(number) as usize;
+                    cells.insert((row as u32, cap as u32), cell(policy, at));
+                }
             }
         }
     }
@@ -55,8 +57,8 @@ fn cells(policy: &Policy<'_>) -> BTreeMap<(u32, u32), Cell> {
 }
 
 fn cell(policy: &Policy<'_>, at: usize) -> Cell {
-    let word = u32_at(policy.cells, at).unwrap_or(CELL_DENY);
-    let value = word & CELL_VALUE;
+    let word = policy.cells.get(at).copied().unwrap_or(CELL_DENY);
+    let value = word as u32;
     if word & CELL_CHAIN == 0 {
         let effect = if word & CELL_DENY == 0 { Effect::Allow } else { Effect::Deny };
         return Cell::Rule(effect, value);
