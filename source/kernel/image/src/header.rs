@@ -1,5 +1,6 @@
-//! The first page of the boot image, written by `nx image`: checked before anything is
-//! believed.
+//! The first page of the boot image, in the kernel's own types: checked before anything is
+//! believed. The layout and its checks are `nexus_system::header`'s; what remains is that the
+//! image fits the RAM and that every number fits its field.
 
 use nexus_abi::{
     ServiceId, SyscallMask,
@@ -7,40 +8,15 @@ use nexus_abi::{
     syscall::{Arg as _, Prot, Quota},
 };
 use nexus_kernel_core::{InitSegment, Pfn, limits::MAX_INIT_SEGMENTS};
-
-const MAGIC: u64 = u64::from_le_bytes(*b"NXBOOT01");
-const SEGMENT_BYTES: usize = 48;
-
-/// Byte offsets of the fields; all are little-endian words.
-mod at {
-    pub(super) const MAGIC: usize = 0;
-    pub(super) const TOTAL_LEN: usize = 8;
-    pub(super) const FLAGS: usize = 16;
-    pub(super) const BOOT_HART: usize = 24;
-    pub(super) const ENTRY: usize = 32;
-    pub(super) const SEGMENT_COUNT: usize = 40;
-    pub(super) const SEGMENTS: usize = 48;
-    pub(super) const STACK_PAGES: usize = 352;
-    pub(super) const MASK: usize = 360;
-    pub(super) const PRIORITY: usize = 368;
-    pub(super) const SERVICE: usize = 376;
-    pub(super) const FRAMES: usize = 384;
-    pub(super) const OBJECTS: usize = 392;
-}
+use nexus_system::header::{ANY_HART, FLAG_BENCH, Header as Image, Segment, WORDS};
 
 /// Why a boot image is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderError {
-    /// The first eight bytes are not the magic.
-    Magic,
-    /// The image is empty, not whole pages, or longer than RAM.
+    /// No boot image, or one that contradicts itself.
+    Unsound,
+    /// The image is empty or longer than RAM.
     Length,
-    /// An unknown flag is set.
-    Flags,
-    /// No segment, or more than there is room for.
-    SegmentCount,
-    /// A segment lies outside the image, is not page aligned, or has a wrong protection.
-    Segment,
     /// A number does not fit its field.
     Field,
 }
@@ -61,19 +37,6 @@ pub(crate) struct Header {
     count: usize,
 }
 
-struct Words<'a>(&'a [u8]);
-
-impl Words<'_> {
-    fn get(&self, at: usize) -> u64 {
-        let bytes = self.0.get(at..).and_then(<[u8]>::first_chunk::<8>);
-        bytes.map_or(0, |b| u64::from_le_bytes(*b))
-    }
-
-    fn narrow<T: TryFrom<u64>>(&self, at: usize) -> Result<T, HeaderError> {
-        T::try_from(self.get(at)).map_err(|_| HeaderError::Field)
-    }
-}
-
 /// Where the image lies and how much RAM there is from there on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -86,35 +49,28 @@ const UNUSED: InitSegment =
 
 impl Header {
     /// Reads the header page of an image at `place`.
-    pub(crate) fn parse(page: &[u8], place: Place) -> Result<Header, HeaderError> {
-        let words = Words(page);
-        if words.get(at::MAGIC) != MAGIC {
-            return Err(HeaderError::Magic);
-        }
-        let total_len = words.get(at::TOTAL_LEN);
+    pub(crate) fn parse(page: &[u8; PAGE as usize], place: Place) -> Result<Header, HeaderError> {
+        let image = Image::decode(&words(page)).ok_or(HeaderError::Unsound)?;
         let room = u64::from(place.room_pages).saturating_mul(PAGE);
-        if total_len == 0 || !total_len.is_multiple_of(PAGE) || total_len > room {
+        if image.total_len == 0 || image.total_len > room {
             return Err(HeaderError::Length);
         }
-        let bench = match words.get(at::FLAGS) {
-            0 => false,
-            1 => true,
-            _ => return Err(HeaderError::Flags),
-        };
-        let hart = words.get(at::BOOT_HART);
-        let (segments, count) = segments(&words, total_len, place)?;
+        let mut segments = [UNUSED; MAX_INIT_SEGMENTS];
+        for (segment, from) in segments.iter_mut().zip(image.segments()) {
+            *segment = segment_at(from, place)?;
+        }
         Ok(Header {
-            pages: (total_len / PAGE) as u32,
-            bench,
-            boot_hart: (hart != u64::MAX).then_some(hart),
-            service: ServiceId(words.get(at::SERVICE)),
-            priority: words.narrow(at::PRIORITY)?,
-            mask: SyscallMask(words.get(at::MASK)),
-            quota: Quota { frames: words.narrow(at::FRAMES)?, objects: words.narrow(at::OBJECTS)? },
-            entry: words.get(at::ENTRY),
-            stack_pages: words.narrow(at::STACK_PAGES)?,
+            pages: narrow(image.total_len / PAGE)?,
+            bench: image.flags & FLAG_BENCH != 0,
+            boot_hart: (image.boot_hart != ANY_HART).then_some(image.boot_hart),
+            service: ServiceId(image.service),
+            priority: narrow(image.priority)?,
+            mask: SyscallMask(image.mask),
+            quota: Quota { frames: narrow(image.frames)?, objects: narrow(image.objects)? },
+            entry: image.entry,
+            stack_pages: narrow(image.stack_pages)?,
             segments,
-            count,
+            count: image.segment_count,
         })
     }
 
@@ -124,39 +80,24 @@ impl Header {
     }
 }
 
-type Segments = ([InitSegment; MAX_INIT_SEGMENTS], usize);
-
-fn segments(words: &Words<'_>, total_len: u64, place: Place) -> Result<Segments, HeaderError> {
-    let count: usize = words.narrow(at::SEGMENT_COUNT)?;
-    let mut all = [UNUSED; MAX_INIT_SEGMENTS];
-    let used = all.get_mut(..count).ok_or(HeaderError::SegmentCount)?;
-    if used.is_empty() {
-        return Err(HeaderError::SegmentCount);
+fn words(page: &[u8; PAGE as usize]) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    let (chunks, _) = page.as_chunks::<8>();
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
     }
-    let starts = (at::SEGMENTS..).step_by(SEGMENT_BYTES);
-    for (segment, start) in used.iter_mut().zip(starts) {
-        *segment = segment_at(words, start, total_len, place)?;
-    }
-    Ok((all, count))
+    words
 }
 
-/// Addresses are the core's to judge; here it is only made sure that the bytes are the image's.
-fn segment_at(
-    words: &Words<'_>,
-    start: usize,
-    total_len: u64,
-    place: Place,
-) -> Result<InitSegment, HeaderError> {
-    let mut fields = (start..).step_by(8).map(|at| words.get(at));
-    let mut next = || fields.next().unwrap_or(0);
-    let (va, file_off, file_len, mem_len, prot) = (next(), next(), next(), next(), next());
-    let end = file_off.checked_add(file_len).ok_or(HeaderError::Segment)?;
-    if end > total_len || !file_off.is_multiple_of(PAGE) || file_len > mem_len {
-        return Err(HeaderError::Segment);
-    }
-    let prot = Prot::from_reg(prot).map_err(|_| HeaderError::Segment)?;
-    let first = place.first.offset((file_off / PAGE) as u32);
-    Ok(InitSegment { va, first, file_len, mem_len, prot })
+fn narrow<T: TryFrom<u64>>(value: u64) -> Result<T, HeaderError> {
+    T::try_from(value).map_err(|_| HeaderError::Field)
+}
+
+/// Addresses are the core's to judge; that the bytes are the image's is checked already.
+fn segment_at(s: &Segment, place: Place) -> Result<InitSegment, HeaderError> {
+    let prot = Prot::from_reg(s.prot).map_err(|_| HeaderError::Field)?;
+    let first = place.first.offset(narrow(s.file_off / PAGE)?);
+    Ok(InitSegment { va: s.va, first, file_len: s.file_len, mem_len: s.mem_len, prot })
 }
 
 #[cfg(test)]
