@@ -64,17 +64,36 @@ const SHORT_WORDS: usize = 2;
 #[inline]
 pub(crate) fn pack_short(bytes: &[u8]) -> Option<[u64; 2]> {
     let len = bytes.len();
-    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), _) if len == 8 => Some([u64::from_le_bytes(*first), 0]),
-        (Some(first), Some(last)) if len <= SHORT_BYTES => {
-            Some([u64::from_le_bytes(*first), shift_out(last, len.wrapping_sub(8))])
+    let Some(first) = bytes.first_chunk::<8>() else { return pack_tiny(bytes) };
+    let first = u64::from_le_bytes(*first);
+    match (bytes.last_chunk::<8>(), bytes.last_chunk::<4>()) {
+        (_, Some(_)) if len == 8 => Some([first, 0]),
+        // Half a word is half the loads where loads are byte by byte.
+        (_, Some(last)) if len <= 12 => {
+            let known = 12_u32.wrapping_sub(len as u32).wrapping_mul(8);
+            Some([first, u64::from(u32::from_le_bytes(*last).wrapping_shr(known))])
         }
-        (None, _) if len > 0 => {
-            let word = bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
-            Some([word, 0])
+        (Some(last), _) if len <= SHORT_BYTES => {
+            Some([first, shift_out(last, len.wrapping_sub(8))])
         }
         _ => None,
     }
+}
+
+/// A name of 1 to 7 bytes.
+#[inline]
+fn pack_tiny(bytes: &[u8]) -> Option<[u64; 2]> {
+    let word = match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            // The two overlap; where they do, they agree.
+            let shift = (bytes.len() as u32).wrapping_sub(4).wrapping_mul(8);
+            let last = u64::from(u32::from_le_bytes(*last)).wrapping_shl(shift);
+            u64::from(u32::from_le_bytes(*first)) | last
+        }
+        _ if bytes.is_empty() => return None,
+        _ => bytes.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
+    };
+    Some([word, 0])
 }
 
 /// True for the one spelling of names: lower case ASCII, digits, `.`, `_`, `-`.

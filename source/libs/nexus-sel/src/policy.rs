@@ -112,14 +112,21 @@ impl<'p> Policy<'p> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        let cap = self.find_capability(capability);
-        let row = self.find_row(subject);
-        match (row, cap) {
-            (Some(row), Some(cap)) => self.decide_at(row, cap, facts, limits),
-            (None, Some(cap)) => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
-            (Some(_), None) => unknown(Reason::UnknownCapability),
-            (None, None) => unknown(Reason::UnknownSubject),
+        let Some(cap) = self.find_capability(capability) else {
+            return self.without_capability(subject);
+        };
+        match self.find_row(subject) {
+            Some(row) => self.decide_at(row, cap, facts, limits),
+            None => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
         }
+    }
+
+    #[cold]
+    fn without_capability(&self, subject: u64) -> Decision {
+        unknown(match self.find_row(subject) {
+            Some(_) => Reason::UnknownCapability,
+            None => Reason::UnknownSubject,
+        })
     }
 
     /// The same question for a subject and a capability that were looked up before. Handles

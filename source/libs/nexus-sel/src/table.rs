@@ -10,28 +10,36 @@ pub(crate) struct Seed {
 impl Seed {
     #[inline]
     pub(crate) const fn hash_id(self, id: u64) -> u64 {
-        let hash = (id ^ self.a).wrapping_mul(self.b);
-        (hash ^ (hash >> 32)).wrapping_mul(self.b)
+        self.mix(self.mix(self.a, id), 0)
     }
 
     /// Over the stored words of a name: two or six. Padding is zero and no name has a zero
     /// byte, so the words alone tell names apart.
     #[inline]
     pub(crate) fn hash_name(self, words: &[u64]) -> u64 {
-        words.iter().fold(self.a, |hash, word| (hash ^ (hash >> 32) ^ word).wrapping_mul(self.b))
+        let mixed = words.iter().fold(self.a, |hash, word| self.mix(hash, *word));
+        self.mix(mixed, 0)
+    }
+
+    /// A product carries differences upwards only; folding the upper half back before the
+    /// next product lets every input bit reach the bits that are used.
+    #[inline]
+    const fn mix(self, hash: u64, word: u64) -> u64 {
+        let mixed = (hash ^ word).wrapping_mul(self.b);
+        mixed ^ (mixed >> 32)
     }
 }
 
-/// Bucket bits of a hash: the top 18, more than any table has buckets.
+/// Bucket bits of a hash: the top 16, more than any table has buckets.
 #[inline]
 pub(crate) const fn bucket_bits(hash: u64) -> usize {
-    (hash >> 46) as usize
+    (hash >> 48) as usize
 }
 
-/// Slot bits of a hash: below them; the caller masks.
+/// Slot bits of a hash: the 16 below; the caller masks.
 #[inline]
 pub(crate) const fn slot_bits(hash: u64) -> usize {
-    (hash >> 26) as usize
+    (hash >> 32) as usize
 }
 
 /// The seed and displacements of one table; the slots themselves differ per table. Both

@@ -391,3 +391,30 @@ fn split_mix(state: &mut u64) -> u64 {
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that differ in one place only: everywhere a weak hash would lose the difference.
+    #[test]
+    fn every_family_of_similar_keys_finds_a_seed() {
+        for count in [2, 3, 10, 33, 200] {
+            for shift in [0, 8, 24, 31, 32, 40, 48, 56] {
+                let ids: Vec<u64> = (1..=count.min(255_u64)).map(|k| k << shift).collect();
+                assert!(Table::build(&ids, |seed, id| seed.hash_id(*id)).is_ok());
+            }
+        }
+        for len in [1, 2, 7, 8, 9, 12, 13, 15, 16, 17, 24, 31, 32, 33, 40, 47, 48] {
+            for at in 0..len {
+                let spell = |byte: u8| {
+                    let mut name = vec![b'x'; len];
+                    name[at] = byte;
+                    Packed { words: pack(&name).unwrap(), len }
+                };
+                let names: Vec<Packed> = (b'a'..=b'z').chain(b'0'..=b'9').map(spell).collect();
+                assert!(Table::build(&names, hash).is_ok(), "byte {at} of {len}");
+            }
+        }
+    }
+}
