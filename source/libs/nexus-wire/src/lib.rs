@@ -14,6 +14,7 @@ mod codes;
 mod protocol;
 
 pub mod audit;
+pub mod control;
 pub mod echo;
 mod fields;
 mod frame;

@@ -205,21 +205,24 @@ macro_rules! protocol {
                 out.len()
             }
 
-            /// A reply to this request with no more than a status in it.
-            #[inline]
-            #[must_use]
-            pub fn respond(&self, status: $status) -> Response $(<$rl>)? {
-                let ok = status == <$status as StatusSet>::OK;
-                let body = $reply_enum::empty(self.op.code(), self.version, ok);
-                $crate::Response { version: self.version, nonce: self.nonce, status, body }
-            }
-
             /// A reply to this request.
             #[inline]
             #[must_use]
             pub const fn answer<B: Copy>(
                 &self, status: $status, body: B,
             ) -> $crate::Response<B, $nonce, $status> {
+                $crate::Response { version: self.version, nonce: self.nonce, status, body }
+            }
+        }
+
+        #[allow(clippy::extra_unused_lifetimes, reason = "not every protocol borrows")]
+        impl<$lt> $crate::Request<$op_enum $(<$ol>)?, $nonce> {
+            /// A reply to this request with no more than a status in it.
+            #[inline]
+            #[must_use]
+            pub fn respond(&self, status: $status) -> Response $(<$rl>)? {
+                let ok = status == <$status as StatusSet>::OK;
+                let body = $reply_enum::empty(self.op.code(), self.version, ok);
                 $crate::Response { version: self.version, nonce: self.nonce, status, body }
             }
         }

@@ -13,7 +13,7 @@ use std::{fmt::Write as _, path::Path};
 use nexus_wire::{
     Bytes, Capability, FRAME_MAX, Name, PROTOCOLS, Status,
     audit::{CapName, Decision, Flags, Op as AuditOp, Page, Reason, Record},
-    echo, log, policy, route,
+    control, echo, log, policy, route,
     spec::{Markdown, Protocol},
     supervise,
 };
@@ -222,6 +222,43 @@ fn echo_vectors() -> Vectors {
     )
 }
 
+fn control_vectors() -> Vectors {
+    use control::{Op::*, Reply as R};
+    let nonce = Some(0x1122_3344);
+    let records = [record().encode(); 3];
+    let page = Page::new(&records).unwrap();
+    let query = AuditQuery {
+        since_seq: 3,
+        subject: 20,
+        op: 5,
+        decision: 2,
+        request_nonce: 0x1122_3344,
+        max: 3,
+    };
+    let hello =
+        R::Hello { service: 11, uptime_ns: 1_000_000, answered: 4, refused: 1, discarded: 518 };
+    let stats = R::Stats {
+        produced: 9,
+        stored: 8,
+        lost: 1,
+        evicted: 2,
+        retained: 6,
+        kernel_produced: 5,
+        kernel_stored: 4,
+        kernel_lost: 1,
+    };
+    vectors!(control:
+        "Hello.v1.req" = Request ask!(1 nonce, Hello {});
+        "Hello.v1.rsp" = Response reply!(1 nonce, Status::Ok, hello);
+        "AuditQuery.v1.req" = Request ask!(1 nonce, query);
+        "AuditQuery.v1.rsp" = Response
+            reply!(1 nonce, Status::Ok, R::AuditQuery { next_seq: 9, page });
+        "Stats.v1.req" = Request ask!(1 nonce, Stats {});
+        "Stats.v1.rsp" = Response reply!(1 nonce, Status::Ok, stats);
+        "Refused.rsp" = Response reply!(1 nonce, Status::Denied, R::Refused { op: 2 });
+    )
+}
+
 fn all() -> Vec<(&'static Protocol, Vectors)> {
     let vectors = |name| match name {
         "policy" => policy_vectors(),
@@ -229,6 +266,7 @@ fn all() -> Vec<(&'static Protocol, Vectors)> {
         "route" => route_vectors(),
         "supervise" => supervise_vectors(),
         "echo" => echo_vectors(),
+        "control" => control_vectors(),
         other => panic!("no vectors for protocol {other}"),
     };
     PROTOCOLS.iter().map(|p| (*p, vectors(p.name))).collect()
