@@ -35,6 +35,15 @@ pub(crate) struct ImageArgs {
     /// Output folder [default: build/<kind>]
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Build nothing; print the programs of an image as `-p` arguments for cargo
+    #[arg(long)]
+    packages: bool,
+}
+
+/// The programs of every kind: cargo unites the features of what it builds together, and the
+/// program somebody starts has to be the one that was tested.
+fn packages(system: &System) -> Vec<&str> {
+    std::iter::once(KERNEL).chain(system.services.iter().map(|s| s.package.as_str())).collect()
 }
 
 pub(crate) fn run(root: &Path, args: &ImageArgs) -> Result<(), String> {
@@ -43,12 +52,13 @@ pub(crate) fn run(root: &Path, args: &ImageArgs) -> Result<(), String> {
         let kinds: Vec<&str> = system.images.iter().map(|i| i.name.value.as_str()).collect();
         format!("no image kind `{}`; known: {}", args.kind, kinds.join(", "))
     })?;
+    if args.packages {
+        let arguments: Vec<String> = packages(&system).iter().map(|p| format!("-p {p}")).collect();
+        println!("{}", arguments.join(" "));
+        return Ok(());
+    }
     let policy = crate::policy::compile(root, &system)?;
-    let mut packages = vec![KERNEL];
-    // All of them for every kind: cargo unites the features of what it builds together, and the
-    // program somebody starts has to be the one that was tested.
-    packages.extend(system.services.iter().map(|s| s.package.as_str()));
-    let programs = build::build(root, &packages)?;
+    let programs = build::build(root, &packages(&system))?;
 
     let out =
         args.out.as_ref().map_or_else(|| root.join("build").join(&args.kind), |o| root.join(o));
