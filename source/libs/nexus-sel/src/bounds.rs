@@ -10,6 +10,8 @@ pub const MAX_SUBJECTS: usize = 16_384;
 pub const MAX_CAPABILITIES: usize = 1_024;
 /// Rules: ten per subject at the largest benchmark, with room to double.
 pub const MAX_RULES: usize = 262_144;
+/// (subject, capability) pairs with a rule: a row word addresses them with 24 bits.
+pub const MAX_CELLS: usize = 1 << 24;
 /// Facts: one bit each in one word.
 pub const MAX_FACTS: usize = 64;
 /// Conditional rules that may meet in one (subject, capability) pair: bounds the work of a

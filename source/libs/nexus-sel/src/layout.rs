@@ -70,8 +70,6 @@ pub(crate) const BLOCK: usize = 10;
 pub(crate) const NIBBLE: usize = 4;
 /// Where a row word keeps the cell index: above its ten numbers.
 pub(crate) const ROW_BASE_SHIFT: u32 = 40;
-/// Cells a row word can address.
-pub(crate) const MAX_CELLS: usize = 1 << 24;
 
 /// A cell that refers to a chain instead of a rule.
 pub(crate) const CELL_CHAIN: u64 = 1 << 63;

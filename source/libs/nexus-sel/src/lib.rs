@@ -11,7 +11,9 @@
 #[cfg(feature = "authoring")]
 pub mod authoring;
 pub mod bounds;
+mod check;
 mod decision;
+mod inspect;
 mod layout;
 mod limits;
 mod name;

@@ -2,12 +2,11 @@
 use crate::bounds::MAX_CHAIN;
 use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
 use crate::layout::{
-    AT_DIGEST, AT_KEY, AT_SECTIONS, AT_SIGNATURE, AT_VERSION, CELL_CHAIN, CELL_DENY, FOREVER, Kind,
-    LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE, NameHeader, ROW_BASE_SHIFT,
-    u32_at,
+    CELL_CHAIN, CELL_DENY, FOREVER, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE,
+    NameHeader, ROW_BASE_SHIFT,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
-use crate::name::{Name, pack_long, pack_short, words_of};
+use crate::name::{pack_long, pack_short};
 use crate::table::Shape;
 
 /// The bits of a number in a row word.
@@ -36,8 +35,8 @@ pub struct Subject {
 /// A capability found once, for repeated questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
-    header: u64,
-    tag: u32,
+    pub(crate) header: u64,
+    pub(crate) tag: u32,
 }
 
 impl Capability {
@@ -171,7 +170,7 @@ impl<'p> Policy<'p> {
     }
 
     #[inline]
-    fn id_slot(&self, id: u64) -> Option<u64> {
+    pub(crate) fn id_slot(&self, id: u64) -> Option<u64> {
         let slot = self.ids.slot(self.ids.seed.hash_id(id), self.id_slots.len());
         let [key, row] = *self.id_slots.get(slot)?;
         // An empty slot has row 0 (and id 0, which is no subject).
@@ -206,7 +205,7 @@ impl<'p> Policy<'p> {
     /// The header of the record at `at` if it has exactly this name. Words are compared with
     /// xor and or: `==` on slices would call `bcmp`.
     #[inline]
-    fn matches<const N: usize>(
+    pub(crate) fn matches<const N: usize>(
         &self,
         at: usize,
         name: &[u64; N],
@@ -298,103 +297,6 @@ impl<'p> Policy<'p> {
         let [burst, refill_ns] = *self.limits.get(usize::from(id.0))?;
         Some(LimitSpec { burst: burst as u32, refill_ns })
     }
-
-    /// The id of a subject by name, for frames that carry names.
-    #[must_use]
-    pub fn subject_id(&self, name: &[u8]) -> Option<u64> {
-        let header = match pack_short(name) {
-            Some(words) => self.find_subject(&words, name.len())?,
-            None => self.find_subject(&pack_long(name)?, name.len())?,
-        };
-        self.id_slots.get(header.position()).map(|slot| slot[0])
-    }
-
-    fn find_subject<const N: usize>(&self, name: &[u64; N], len: usize) -> Option<NameHeader> {
-        let slots = self.subject_slots.len().wrapping_mul(2);
-        let slot = self.subjects.slot(self.subjects.seed.hash_name(name), slots);
-        let at = (u32_at(self.subject_slots, slot)? as usize).checked_sub(1)?;
-        self.matches(at, name, len)
-    }
-
-    /// The name of a subject, for text and for `route.<name>`.
-    #[must_use]
-    pub fn subject_name(&self, id: u64) -> Option<Name> {
-        let before = (self.id_slot(id)? as usize).checked_sub(1)?;
-        let at = (*self.rows.get(before)? as usize).checked_sub(1)?;
-        self.name_at(at).map(|(_, name)| name)
-    }
-
-    pub(crate) fn name_at(&self, at: usize) -> Option<(NameHeader, Name)> {
-        let (header, words) = self.names.get(at..)?.split_first()?;
-        let header = NameHeader(*header);
-        let words = words.get(..words_of(header.len()))?;
-        Some((header, Name::from_words(words, header.len())))
-    }
-
-    /// Finds a fact by name.
-    #[must_use]
-    pub fn fact(&self, name: &[u8]) -> Option<Fact> {
-        let mut mask = 1;
-        for [owner, at] in self.facts {
-            if self.name_at(*at as usize).is_some_and(|(_, found)| found.as_bytes() == name) {
-                return Some(Fact { mask, owner: *owner });
-            }
-            mask <<= 1;
-        }
-        None
-    }
-
-    /// Every capability, sorted by name.
-    pub fn capabilities(&self) -> impl Iterator<Item = (Name, Capability)> + use<'p> {
-        let tag = self.tag;
-        self.records()
-            .filter(|(header, _)| header.kind() == Some(Kind::Capability))
-            .map(move |(header, name)| (name, Capability { header: header.0, tag }))
-    }
-
-    /// Every named subject with its id, sorted by name.
-    pub fn subjects(&self) -> impl Iterator<Item = (Name, u64)> + use<'p> {
-        let slots = self.id_slots;
-        self.records().filter(|(header, _)| header.kind() == Some(Kind::Subject)).filter_map(
-            move |(header, name)| slots.get(header.position()).map(|slot| (name, slot[0])),
-        )
-    }
-
-    pub(crate) fn records(&self) -> impl Iterator<Item = (NameHeader, Name)> + use<'p> {
-        let policy = *self;
-        let mut at = 0_usize;
-        core::iter::from_fn(move || {
-            let record = policy.name_at(at)?;
-            at = at.checked_add(1)?.checked_add(words_of(record.0.len()))?;
-            Some(record)
-        })
-    }
-
-    /// BLAKE3 of everything but digest, signature and key.
-    #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        bytes_at(self.words, AT_DIGEST)
-    }
-
-    /// The policy's own version: reload accepts only a higher one.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.words.get(AT_VERSION).copied().unwrap_or(0)
-    }
-
-    /// Rules in the policy: rule ids run from 1 to this.
-    #[must_use]
-    pub const fn rule_count(&self) -> u32 {
-        self.rules
-    }
-
-    /// The signing key and the Ed25519 signature over the digest, unverified; `None` while
-    /// the policy is not signed.
-    #[must_use]
-    pub fn signature(&self) -> Option<([u8; 32], [u8; 64])> {
-        let signed = self.words.get(AT_SIGNATURE..AT_SECTIONS)?.iter().any(|word| *word != 0);
-        signed.then(|| (bytes_at(self.words, AT_KEY), bytes_at(self.words, AT_SIGNATURE)))
-    }
 }
 
 /// All facts that must hold do, none that must not does.
@@ -418,13 +320,4 @@ fn unknown(reason: Reason) -> Decision {
 #[inline]
 const fn audit_of(header: NameHeader) -> AuditMode {
     if header.audit_required() { AuditMode::Required } else { AuditMode::Normal }
-}
-
-pub(crate) fn bytes_at<const N: usize>(words: &[u64], at: usize) -> [u8; N] {
-    let mut bytes = [0; N];
-    let (chunks, _) = bytes.as_chunks_mut::<8>();
-    for (chunk, word) in chunks.iter_mut().zip(words.get(at..).unwrap_or(&[])) {
-        *chunk = word.to_le_bytes();
-    }
-    bytes
 }

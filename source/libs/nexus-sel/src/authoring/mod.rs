@@ -9,6 +9,7 @@ mod emit;
 pub mod expect;
 mod explain;
 mod model;
+mod perfect;
 mod reader;
 mod registry;
 mod reopen;
