@@ -2,7 +2,8 @@
 
 use nexus_abi::{Error, Handle, Sys};
 use nexus_wire::{
-    audit::{Decision, Op as AuditOp, Page},
+    Bytes,
+    audit::{ChainPage, Decision, Op as AuditOp, Page},
     log::{Entries, Entry, Op, Reply, Request, Response, Status},
 };
 
@@ -84,6 +85,45 @@ pub struct AuditFilter {
     pub decision: Option<Decision>,
     /// Of the request with this nonce, unless 0.
     pub nonce: u32,
+}
+
+/// Which audit records to look for; the default matches all, an upper bound of 0 is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditSearch<'c> {
+    /// Subject, operation, decision, nonce, and the cursor.
+    pub filter: AuditFilter,
+    /// Up to and with this number.
+    pub until_seq: u64,
+    /// Written from this time on.
+    pub since_ns: u64,
+    /// Written up to and with this time.
+    pub until_ns: u64,
+    /// Enforced by this service, unless 0.
+    pub enforcer: u64,
+    /// About this capability, or those that begin like it if it ends in `*`; unless empty.
+    pub capability: &'c [u8],
+}
+
+/// One page of a search, in the message frame.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditFound<'s> {
+    /// The cursor: where the next page starts.
+    pub next_seq: u64,
+    /// Whether records were dropped between the cursor and this page.
+    pub overtaken: bool,
+    /// The records.
+    pub records: Page<'s>,
+}
+
+/// One page of chained records, in the message frame.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditChained<'s> {
+    /// The cursor: where the next page starts.
+    pub next_seq: u64,
+    /// Whether records were dropped between the cursor and this page.
+    pub overtaken: bool,
+    /// The records.
+    pub records: ChainPage<'s>,
 }
 
 /// One page of audit records, in the message frame.
@@ -203,6 +243,75 @@ impl Client {
         };
         match self.ask(sys, op, deadline)? {
             Reply::AuditQuery { next_seq, page } => Ok(AuditPage { next_seq, records: page }),
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// One page of at most `max` audit records that match; continue at `next_seq`.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_search<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        search: &AuditSearch<'_>,
+        max: u8,
+        deadline: Deadline,
+    ) -> Result<AuditFound<'s>, LogError> {
+        let AuditSearch { filter, until_seq, since_ns, until_ns, enforcer, capability } = *search;
+        let op = Op::AuditSearch {
+            since_seq: filter.since_seq,
+            until_seq,
+            since_ns,
+            until_ns,
+            subject: filter.subject,
+            enforcer,
+            op: filter.op.map_or(0, AuditOp::code),
+            decision: filter.decision.map_or(0, Decision::code),
+            request_nonce: filter.nonce,
+            max,
+            capability: Bytes::new(capability).ok_or(LogError::Protocol)?,
+        };
+        match self.ask(sys, op, deadline)? {
+            Reply::AuditSearch { next_seq, overtaken, page } => {
+                Ok(AuditFound { next_seq, overtaken: overtaken != 0, records: page })
+            }
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// The bytes of the checkpoint with this number; 0 is the newest, made now if there are
+    /// newer records.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_checkpoint<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        number: u64,
+        deadline: Deadline,
+    ) -> Result<&'s [u8], LogError> {
+        match self.ask(sys, Op::AuditCheckpoint { number }, deadline)? {
+            Reply::AuditCheckpoint { checkpoint } => Ok(checkpoint.as_bytes()),
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// One page of at most `max` records with their places in the chains; continue at `next_seq`.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_chain<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        since_seq: u64,
+        max: u8,
+        deadline: Deadline,
+    ) -> Result<AuditChained<'s>, LogError> {
+        match self.ask(sys, Op::AuditChain { since_seq, max }, deadline)? {
+            Reply::AuditChain { next_seq, overtaken, page } => {
+                Ok(AuditChained { next_seq, overtaken: overtaken != 0, records: page })
+            }
             _ => Err(LogError::Protocol),
         }
     }

@@ -10,7 +10,7 @@ use core::fmt::{self, Write as _};
 pub use self::{
     cap::CapName,
     codes::{Decision, Flags, Op, Reason},
-    page::{PAGE_MAX, Page},
+    page::{ChainPage, Chained, PAGE_MAX, Page},
 };
 use crate::text::TextWriter;
 

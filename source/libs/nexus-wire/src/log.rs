@@ -1,12 +1,12 @@
 //! The journal: the existing `LO` frames of versions 1 and 2, and two new operations.
 //!
 //! Deviations: an entry carries at most [`ENTRY_DATA_MAX`] bytes of text, so that everything
-//! stored can be read back in one frame; statuses 7 and 8 are new; operations 4 and 5 read the
+//! stored can be read back in one frame; statuses 7 and 8 are new; operations 4 to 8 read the
 //! audit.
 
 use crate::{
-    Zero,
-    audit::{Page, Record},
+    Bytes, Zero,
+    audit::{ChainPage, Page, Record},
     status::status_set,
 };
 
@@ -68,7 +68,7 @@ code_field!(Level, zero Error);
 protocol! {
     /// Appends to and reads the journal; reads the audit.
     ///
-    /// QUERY and STATS need `log.read`, AUDIT_QUERY and AUDIT_STATS need `audit.read`.
+    /// QUERY and STATS need `log.read`, everything that reads the audit needs `audit.read`.
     "log" magic b"LO" max 512 shortest 4;
     nonce u64 in versions { 1: false, 2: true };
     reply bit 0x80 order StatusNonce status Status;
@@ -95,6 +95,21 @@ protocol! {
         produced: u64, stored: u64, lost: u64, evicted: u64, retained: u64,
         kernel_produced: u64, kernel_stored: u64, kernel_lost: u64
     };
+    /// Audit records from `since_seq` up to and with `until_seq`, written from `since_ns` up to
+    /// and with `until_ns`, that match; an upper bound of 0 is none, 0 in a filter and an empty
+    /// capability match anything, one that ends in `*` matches what begins so. `next_seq` is the
+    /// reader's cursor. `overtaken` is 1 if records between `since_seq` (unless 0) and this page
+    /// that could have matched were dropped.
+    6 in [2] AuditSearch {
+        since_seq: u64, until_seq: u64, since_ns: u64, until_ns: u64, subject: u64, enforcer: u64,
+        op: u8, decision: u8, request_nonce: u32, max: u8, capability: Bytes<'a, 48>
+    } => ok { next_seq: u64, overtaken: u8, page: Page<'a> };
+    /// The checkpoint with this number; 0 is the newest, made now if there are newer records.
+    7 in [2] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 288> };
+    /// All audit records from `since_seq` on with their place in the chains: what an export is
+    /// made of. `overtaken` as for a search.
+    8 in [2] AuditChain { since_seq: u64, max: u8 }
+    => ok { next_seq: u64, overtaken: u8, page: ChainPage<'a> };
 }
 
 /// What a client appends.

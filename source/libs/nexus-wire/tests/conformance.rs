@@ -12,7 +12,7 @@ use std::{fmt::Write as _, path::Path};
 
 use nexus_wire::{
     Bytes, Capability, FRAME_MAX, Name, PROTOCOLS, Status,
-    audit::{CapName, Decision, Flags, Op as AuditOp, Page, Reason, Record},
+    audit::{CapName, ChainPage, Chained, Decision, Flags, Op as AuditOp, Page, Reason, Record},
     control, echo, log, policy, route,
     spec::{Markdown, Protocol},
     supervise,
@@ -144,6 +144,23 @@ fn log_vectors() -> Vectors {
         request_nonce: 0x1122_3344,
         max: 3,
     };
+    let audit_search = AuditSearch {
+        since_seq: 3,
+        until_seq: 99,
+        since_ns: 1,
+        until_ns: 2,
+        subject: 20,
+        enforcer: 4,
+        op: 5,
+        decision: 2,
+        request_nonce: 0x1122_3344,
+        max: 3,
+        capability: Bytes::new(b"crypto.*").unwrap(),
+    };
+    let checkpoint = Bytes::new(&[0x5a; 288]).unwrap();
+    let chained = Chained { lane: 3, before: [0xcc; 32], bytes: record().encode() };
+    let chained = [chained.encode(); 2];
+    let chained = ChainPage::new(&chained).unwrap();
     let audit_stats = R::AuditStats {
         produced: 9,
         stored: 8,
@@ -173,6 +190,14 @@ fn log_vectors() -> Vectors {
         "AuditQuery.v2.rsp" = Response reply!(2 nonce, Ok, R::AuditQuery { next_seq: 9, page });
         "AuditStats.v2.req" = Request ask!(2 nonce, AuditStats {});
         "AuditStats.v2.rsp" = Response reply!(2 nonce, Ok, audit_stats);
+        "AuditSearch.v2.req" = Request ask!(2 nonce, audit_search);
+        "AuditSearch.v2.rsp" = Response
+            reply!(2 nonce, Ok, R::AuditSearch { next_seq: 9, overtaken: 1, page });
+        "AuditCheckpoint.v2.req" = Request ask!(2 nonce, AuditCheckpoint { number: 4 });
+        "AuditCheckpoint.v2.rsp" = Response reply!(2 nonce, Ok, R::AuditCheckpoint { checkpoint });
+        "AuditChain.v2.req" = Request ask!(2 nonce, AuditChain { since_seq: 3, max: 2 });
+        "AuditChain.v2.rsp" = Response
+            reply!(2 nonce, Ok, R::AuditChain { next_seq: 9, overtaken: 0, page: chained });
         "Refused.rsp" = Response reply!(2 nonce, log::Status::Denied, R::Refused { op: 4 });
     )
 }

@@ -82,6 +82,10 @@ impl<'v> Logd<'v> {
                 let audit = self.drained(env)?;
                 Ok(audit_page(audit, request, &permit, (since_seq, &filter, max), reply))
             }
+            Op::AuditSearch { .. } | Op::AuditCheckpoint { .. } | Op::AuditChain { .. } => {
+                let _permit = allowed(authorize(env, sender, ReadAudit))?;
+                Err(Status::Unavailable)
+            }
             Op::AuditStats {} => {
                 let permit = allowed(authorize(env, sender, ReadAudit))?;
                 let audit = self.drained(env)?;

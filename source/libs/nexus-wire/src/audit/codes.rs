@@ -28,6 +28,12 @@ codes! {
         PolicyLoad = 9 "policy_load",
         /// Records were lost; `target` counts them. The enforcer says whose: 0 is the kernel.
         Lost = 16 "lost",
+        /// The journal dropped old records of the subject, which held most, to make room:
+        /// `target` counts them, `args` are the first and the last number.
+        Dropped = 17 "dropped",
+        /// The audit itself got worse or better: deny is degraded, allow is well again; `args`
+        /// are what it was about and how much (losses, damaged slots, records waiting).
+        Health = 18 "health",
         /// Kernel: a syscall outside the mask.
         KernelSyscallDenied = 33 "kernel.syscall-denied",
         /// Kernel: a right was missing.
@@ -100,6 +106,10 @@ codes! {
         Kernel = 11 "kernel",
         /// A lane or ring was full.
         Overflow = 12 "overflow",
+        /// Space was needed for others.
+        Quota = 13 "quota",
+        /// Records were lost or damaged, or wait too long.
+        Degraded = 14 "degraded",
     }
 }
 
