@@ -172,3 +172,63 @@ impl Kernel {
         self.budget_give(POOL, frames, objects);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: Factory = Factory {
+        live: true,
+        first_id: 900,
+        last_id: 931,
+        mask: SyscallMask(0b1011),
+        priority: 3,
+        frames: 64,
+        objects: 32,
+        ..Factory::EMPTY
+    };
+
+    /// All of it: every field at its bound.
+    const WHOLE: FactoryCeiling = FactoryCeiling {
+        first_id: 900,
+        count_log2: 5,
+        priority: 3,
+        mask: SyscallMask(0b1011),
+        frame_units: 4,
+        object_units: 2,
+    };
+
+    fn cut(change: impl Fn(&mut FactoryCeiling)) -> Result<(), Error> {
+        let mut ceiling = WHOLE;
+        change(&mut ceiling);
+        SOURCE.part(ceiling).map(|_| ())
+    }
+
+    #[test]
+    fn a_part_may_be_the_whole() {
+        let part = SOURCE.part(WHOLE).unwrap();
+        assert_eq!((part.first_id, part.last_id), (900, 931));
+        assert_eq!((part.frames, part.objects, part.priority), (64, 32, 3));
+        assert!(part.allows(931, SyscallMask(0b1011), 3));
+    }
+
+    #[test]
+    fn test_reject_a_part_wider_than_its_source() {
+        let outside = Err(Error::OutsideCeiling);
+        assert_eq!(cut(|c| c.first_id = 899), outside);
+        assert_eq!(cut(|c| c.first_id = 901), outside);
+        assert_eq!(cut(|c| c.count_log2 = 6), outside);
+        assert_eq!(cut(|c| c.priority = 4), outside);
+        assert_eq!(cut(|c| c.mask = SyscallMask(0b1111)), outside);
+        assert_eq!(cut(|c| c.frame_units = 5), Err(Error::QuotaExceeded));
+        assert_eq!(cut(|c| c.object_units = 3), Err(Error::QuotaExceeded));
+    }
+
+    #[test]
+    fn test_reject_a_process_outside_the_factory() {
+        assert!(!SOURCE.allows(932, SyscallMask(1), 0));
+        assert!(!SOURCE.allows(899, SyscallMask(1), 0));
+        assert!(!SOURCE.allows(900, SyscallMask(0b100), 0));
+        assert!(!SOURCE.allows(900, SyscallMask(1), 4));
+    }
+}
