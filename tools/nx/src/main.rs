@@ -5,6 +5,7 @@
     reason = "a host tool: sizes of files, and a wrong sum is a panic, not a hole"
 )]
 
+mod audit_cli;
 mod bench;
 mod gen_docs;
 mod image;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Write what is derived from the recipes: docs/generated, recipes/system.lock
     Gen(gen_docs::GenArgs),
+    /// Read, select, explain, hand on and check the audit trail
+    Audit(audit_cli::AuditArgs),
     /// Check, build, explain and test the policy
     Policy(policy_cli::PolicyArgs),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => finish(gen_docs::run(&root, &args)),
         Command::Qemu(args) => ExitCode::from(qemu::run(&root, &args)),
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
+        Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
     }
 }

@@ -9,7 +9,7 @@ use nexus_sel::{
 };
 
 /// Where the policy is written, relative to the workspace root.
-const POLICY_DIR: &str = "recipes/policy";
+pub(crate) const POLICY_DIR: &str = "recipes/policy";
 
 /// Compiles the policy and proves that it and the manifest agree about every route.
 pub(crate) fn compile(root: &Path, system: &System) -> Result<Vec<u8>, String> {

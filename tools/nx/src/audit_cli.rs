@@ -1,0 +1,274 @@
+//! `nx audit`: read, select, explain, hand on and check the audit trail.
+//!
+//! Exit status: 0 fine, 1 a fault (unreadable file, broken chain), 2 wrong usage,
+//! 3 nothing found, or nothing wrong but not everything proven (verify).
+
+mod cef;
+pub(crate) mod channel;
+mod export;
+mod filter;
+mod json;
+mod jsonl;
+mod names;
+mod ocsf;
+mod report;
+mod show;
+mod style;
+mod table;
+mod tail;
+mod trail;
+mod verify;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueHint;
+use nexus_wire::audit::Record;
+
+use self::{filter::Filter, style::Style, trail::Trail, verify::Key};
+
+/// Everything is fine.
+const OK: u8 = 0;
+/// The source or the command has faults.
+const FAULTY: u8 = 1;
+/// Nothing matches.
+const NOTHING: u8 = 3;
+/// Nothing is wrong, and not everything is proven.
+const UNPROVEN: u8 = 3;
+
+/// Read, select, explain, hand on and check the audit trail
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 fine, 1 faults, 2 usage, 3 nothing found (query, show) \
+    or not everything proven (verify). docs/audit.md tells how to read the trail.")]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show records of a running image as they come
+    #[command(after_help = tail::HELP)]
+    Tail(tail::TailArgs),
+    /// List the records that match
+    #[command(after_help = QUERY_HELP)]
+    Query(QueryArgs),
+    /// Tell all about one record: who asked, what was decided, by which rule
+    Show(ShowArgs),
+    /// Write records in a format other programs read
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Say what a file proves, what it does not, and which record is the first wrong one
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
+    /// Write one HTML page: timeline, top denials, subjects, filters
+    Report(ReportArgs),
+}
+
+const QUERY_HELP: &str = "Examples:
+  nx audit query trail.nxa --decision deny
+  nx audit query trail.nxa --subject selftest-client --cap 'route.*' --since 1.5s
+  nx audit query trail.nxa --op 'kernel.*' --seq 100..200 --json
+
+Every option narrows; an option given twice takes either value.";
+
+const EXPORT_HELP: &str = "Examples:
+  nx audit export trail.nxa --format jsonl -o trail.jsonl
+  nx audit export trail.nxa --format cef --decision deny
+  nx audit export trail.nxa --format ocsf --boot-time $(date +%s)
+
+Records carry time since boot; --boot-time makes OCSF's `time` a date.";
+
+const VERIFY_HELP: &str = "Checks every chain, every checkpoint and its signature, every number.
+
+Exit status:
+  0  proven: nothing changed, taken out or put in, and every record is behind a checkpoint
+     that the key signed
+  1  broken, or no export: the first wrong record is named
+  3  intact, but not all of it proven: unsigned checkpoints, no key given, or records behind
+     the last checkpoint
+
+A key file holds one line of 64 hexadecimal digits; lines with # are comments.";
+
+#[derive(Debug, clap::Args)]
+struct QueryArgs {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    #[command(flatten)]
+    filter: Filter,
+    /// At most this many, the last ones
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+    /// Print one JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Sequence number
+    seq: u64,
+    /// Boot id, if the trail spans several boots
+    #[arg(long, value_name = "ID", value_parser = filter::parse_number)]
+    boot: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExportArgs {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// What to write
+    #[arg(long, short, value_enum, default_value = "jsonl")]
+    format: export::Format,
+    /// Where to; standard output if not given
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// When the boot was, in seconds since 1970, for OCSF
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    boot_time: u64,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// The device's public key
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    key: Option<PathBuf>,
+    /// Print one JSON object instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// The page
+    #[arg(long, value_name = "PAGE", value_hint = ValueHint::FilePath)]
+    html: PathBuf,
+    /// The device's public key, for what the page says is proven
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+pub(crate) fn run(root: &Path, args: &AuditArgs) -> u8 {
+    let done = match &args.command {
+        Command::Tail(args) => tail::run(root, args),
+        Command::Query(args) => query(args),
+        Command::Show(args) => show(root, args),
+        Command::Export(args) => write_export(args),
+        Command::Verify(args) => check(args),
+        Command::Report(args) => write_report(args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {}", error.trim_end());
+        FAULTY
+    })
+}
+
+/// The trail in a file; what is doubtful about it is said where results are not.
+fn load(file: &Path) -> Result<Trail, String> {
+    let trail = trail::load(file, &Key::default())?;
+    if let Some(doubt) = trail.doubt() {
+        eprintln!("note: {}: {doubt}", file.display());
+    }
+    Ok(trail)
+}
+
+fn select(file: &Path, filter: &Filter) -> Result<Vec<Record>, String> {
+    let mut records = load(file)?.records;
+    records.retain(|record| filter.takes(record));
+    Ok(records)
+}
+
+fn query(args: &QueryArgs) -> Result<u8, String> {
+    let records = select(&args.file, &args.filter)?;
+    let skip = args.last.map_or(0, |last| records.len().saturating_sub(last));
+    let records = records.get(skip..).unwrap_or_default();
+    if args.json {
+        style::print(&export::render(records, export::Format::Jsonl, 0))?;
+    } else if records.is_empty() {
+        eprintln!("no record matches");
+    } else {
+        style::print(&table::render(records, Style::of_stdout()))?;
+    }
+    Ok(if records.is_empty() { NOTHING } else { OK })
+}
+
+fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
+    let all = load(&args.file)?.records;
+    let meant = |record: &&Record| {
+        record.seq == args.seq && args.boot.is_none_or(|boot| record.boot_id == boot)
+    };
+    let found: Vec<&Record> = all.iter().filter(meant).collect();
+    match found.as_slice() {
+        [] => {
+            let (first, last) = (all.first().map(|r| r.seq), all.last().map(|r| r.seq));
+            let range = first.zip(last).map_or_else(String::new, |(first, last)| {
+                format!("; the file holds {} records from {first} to {last}", all.len())
+            });
+            eprintln!("no record {}{range}", args.seq);
+            Ok(NOTHING)
+        }
+        [record] => {
+            style::print(&show::render(record, &all, root, Style::of_stdout()))?;
+            Ok(OK)
+        }
+        several => {
+            let boots = several.iter().map(|record| format!("{:#x}", record.boot_id));
+            let boots = boots.collect::<Vec<_>>().join(", ");
+            Err(format!("{} is in several boots: choose with --boot {boots}", args.seq))
+        }
+    }
+}
+
+fn write_export(args: &ExportArgs) -> Result<u8, String> {
+    let records = select(&args.file, &args.filter)?;
+    let text = export::render(&records, args.format, args.boot_time);
+    match &args.output {
+        None => style::print(&text)?,
+        Some(path) => {
+            write(path, &text)?;
+            eprintln!("wrote {} records to {}", records.len(), path.display());
+        }
+    }
+    Ok(OK)
+}
+
+fn check(args: &VerifyArgs) -> Result<u8, String> {
+    let trail = trail::load(&args.file, &Key::load(args.key.as_deref())?)?;
+    let Some(report) = &trail.report else {
+        let file = args.file.display();
+        return Err(format!("{file}: JSON lines carry no chain; verify the export they are from"));
+    };
+    let style = Style::of_stdout();
+    let (text, exit) = verify::render(&args.file, report, &trail.records, args.json, style);
+    style::print(&text)?;
+    Ok(exit)
+}
+
+fn write_report(args: &ReportArgs) -> Result<u8, String> {
+    let trail = trail::load(&args.file, &Key::load(args.key.as_deref())?)?;
+    let page = report::Source { file: &args.file, trail: &trail, filter: &args.filter }.page();
+    write(&args.html, &page)?;
+    println!("wrote {}", args.html.display());
+    Ok(OK)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,32 @@
+//! Records for other programs.
+
+use nexus_wire::audit::Record;
+
+use super::{cef, json, ocsf, style::Progress};
+
+/// Text forms, one record a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// All fields as JSON; `nx audit` reads it back
+    Jsonl,
+    /// Events of the Open Cybersecurity Schema Framework 1.3, one JSON object a line
+    Ocsf,
+    /// ArcSight Common Event Format, version 0
+    Cef,
+}
+
+/// All records, a line each.
+pub(super) fn render(records: &[Record], format: Format, boot_s: u64) -> String {
+    let progress = Progress::new("export", records.len());
+    let mut out = String::new();
+    for (done, record) in records.iter().enumerate() {
+        progress.at(done);
+        out.push_str(&match format {
+            Format::Jsonl => json::line(record),
+            Format::Ocsf => ocsf::line(record, boot_s),
+            Format::Cef => cef::line(record),
+        });
+        out.push('\n');
+    }
+    out
+}
