@@ -3,7 +3,7 @@
 //! The producer never waits. A record that finds the lane full is lost, and the loss is counted:
 //! `produced == stored in the lane + lost`, at all times, across restarts of either side.
 //!
-//! Layout, in words: 0 head, 1 tail, 2 produced, 3..16 zero; then the records. `head` and `tail`
+//! Layout, in words: 0 head, 1 tail, 2 produced, 3 state, 4..16 zero; then the records. `head` and `tail`
 //! count records ever stored and ever taken; record `n` lies at `n mod capacity`. Fresh zeroed
 //! memory is an empty lane. The capacity is the largest power of two that fits; memory of one
 //! page more than a power of two wastes least.
@@ -30,6 +30,17 @@ const HEADER_WORDS: usize = RECORD_WORDS;
 const HEAD: usize = 0;
 const TAIL: usize = 1;
 const PRODUCED: usize = 2;
+const STATE: usize = 3;
+
+/// What the consumer says about its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum State {
+    /// Records are kept as they should be.
+    Well = 1,
+    /// They are not.
+    Degraded = 2,
+}
 
 /// One record as it travels.
 pub type Words = [u64; RECORD_WORDS];
@@ -105,6 +116,11 @@ const fn capacity_of(words: usize) -> u64 {
     }
 }
 
+/// Places that only [`Producer::push_reserved`] fills: a thirty-second, so none in a small lane.
+const fn reserve_of(capacity: u64) -> u64 {
+    capacity >> 5
+}
+
 /// First word of record `n`.
 #[inline(always)]
 const fn place(n: u64, capacity: u64) -> usize {
@@ -129,6 +145,8 @@ pub struct Full {
 pub struct Producer<C> {
     cells: C,
     capacity: u64,
+    /// Places for ordinary records.
+    open: u64,
     head: u64,
     produced: u64,
     used: u64,
@@ -148,7 +166,8 @@ impl<C: Cells> Producer<C> {
         // Less than what was stored can only be damage; losses then count from here.
         let produced = cells.load(PRODUCED, Ordering::Acquire).max(head);
         cells.store(PRODUCED, produced, Ordering::Relaxed);
-        Ok(Producer { cells, capacity, head, produced, used: 0 })
+        let open = capacity.wrapping_sub(reserve_of(capacity));
+        Ok(Producer { cells, capacity, open, head, produced, used: 0 })
     }
 
     /// Appends a record; word 0 becomes its sequence number, which is returned.
@@ -157,13 +176,46 @@ impl<C: Cells> Producer<C> {
     /// [`Full`]: the record is lost, and counted.
     #[inline]
     pub fn push(&mut self, record: &Words) -> Result<u64, Full> {
+        self.put(record, self.open)
+    }
+
+    /// As [`Producer::push`], into places kept for what must be seen when all others are taken.
+    ///
+    /// # Errors
+    /// [`Full`]: the reserve is used up too; the record is lost, and counted.
+    #[cold]
+    pub fn push_reserved(&mut self, record: &Words) -> Result<u64, Full> {
+        self.put(record, self.capacity)
+    }
+
+    /// Whether [`Producer::push`] would find a place now. Only the consumer changes that.
+    #[inline]
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let tail = self.cells.load(TAIL, Ordering::Acquire);
+        self.head.wrapping_sub(tail) < self.open
+    }
+
+    /// What the consumer last said about its end; `None` if it never did.
+    #[inline]
+    #[must_use]
+    pub fn consumer_state(&self) -> Option<State> {
+        match self.cells.load(STATE, Ordering::Relaxed) {
+            1 => Some(State::Well),
+            2 => Some(State::Degraded),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, record: &Words, places: u64) -> Result<u64, Full> {
         let seq = self.produced;
         self.produced = seq.wrapping_add(1);
         self.cells.store(PRODUCED, self.produced, Ordering::Relaxed);
         let tail = self.cells.load(TAIL, Ordering::Acquire);
         // A tail beyond the head wraps to a huge figure: a damaged lane counts as full.
         let used = self.head.wrapping_sub(tail);
-        if used >= self.capacity {
+        if used >= places {
             self.used = self.capacity;
             return Err(Full { seq });
         }
@@ -236,6 +288,17 @@ impl<C: Cells> Consumer<C> {
         }
         let tail = cells.load(TAIL, Ordering::Acquire);
         Ok(Consumer { cells, capacity, tail, resyncs: 0 })
+    }
+
+    /// Tells the producer how this end is.
+    pub fn tell(&self, state: State) {
+        self.cells.store(STATE, state as u64, Ordering::Relaxed);
+    }
+
+    /// Records the lane holds at most.
+    #[must_use]
+    pub const fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// The oldest record, left in place: a consumer that dies before [`Consumer::release`] finds

@@ -193,7 +193,7 @@ fn log_vectors() -> Vectors {
         "AuditSearch.v2.req" = Request ask!(2 nonce, audit_search);
         "AuditSearch.v2.rsp" = Response
             reply!(2 nonce, Ok, R::AuditSearch { next_seq: 9, overtaken: 1, page });
-        "AuditCheckpoint.v2.req" = Request ask!(2 nonce, AuditCheckpoint { number: 4 });
+        "AuditCheckpoint.v2.req" = Request ask!(2 nonce, AuditCheckpoint { number: 0 });
         "AuditCheckpoint.v2.rsp" = Response reply!(2 nonce, Ok, R::AuditCheckpoint { checkpoint });
         "AuditChain.v2.req" = Request ask!(2 nonce, AuditChain { since_seq: 3, max: 2 });
         "AuditChain.v2.rsp" = Response

@@ -4,20 +4,23 @@
 use core::sync::atomic::AtomicU64;
 
 use nexus_abi::{EventKind, FaultCause, KernelEvent, ServiceId, syscall::SPECS};
+use nexus_audit::Checkpoint;
 use nexus_service::{
-    lane::{Consumer, Words},
+    lane::{Consumer, State, Words},
     permit::Permit,
 };
 use nexus_system::{ids, slots::logd as slots};
 use nexus_wire::{
     Capability,
-    audit::{CapName, Decision, Op, Reason, Record},
+    audit::{CapName, Chained, Decision, Op, Reason, Record},
 };
 
 use crate::{
     env::{Env, ReadAudit},
+    health::{Change, Health},
     journal::{Found, Journal, records_in},
     ledger::{Ledger, Source},
+    search::Filter,
 };
 
 /// Records the journal holds: what its kept memory has room for.
@@ -29,28 +32,11 @@ const EVENT_BATCHES: usize = 16;
 /// The kernel as an enforcer and as a subject.
 const KERNEL: ServiceId = ServiceId(0);
 
-/// Which records a reader asks for; 0 matches anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Filter {
-    pub(crate) subject: u64,
-    pub(crate) op: u8,
-    pub(crate) decision: u8,
-    pub(crate) nonce: u32,
-}
-
-impl Filter {
-    fn matches(&self, record: &Record) -> bool {
-        (self.subject == 0 || self.subject == record.subject)
-            && (self.op == 0 || self.op == record.op.code())
-            && (self.decision == 0 || self.decision == record.decision.code())
-            && (self.nonce == 0 || self.nonce == record.nonce)
-    }
-}
-
 /// The journal and where its records come from.
 pub(crate) struct Collector<'v, const SLOTS: usize = JOURNAL_RECORDS> {
     journal: Journal<'v, SLOTS>,
     lane: Consumer<&'v [AtomicU64]>,
+    health: Health,
 }
 
 impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
@@ -58,14 +44,39 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     pub(crate) fn attach(kept: &'v [AtomicU64], lane: &'v [AtomicU64]) -> Option<(Self, Found)> {
         let lane = Consumer::attach(lane).ok()?;
         let (journal, found) = Journal::attach(kept)?;
-        Some((Collector { journal, lane }, found))
+        let health = Health::new(journal.ledger());
+        Some((Collector { journal, lane, health }, found))
     }
 
     /// Takes everything that is waiting. Afterwards, for both sources and as long as they rest,
     /// produced = stored + lost.
     pub(crate) fn drain<E: Env>(&mut self, env: &mut E) {
-        self.drain_lane(env.now_ns());
+        let quarters = self.lane.waiting().saturating_mul(4).checked_div(self.lane.capacity());
+        let now_ns = env.now_ns();
+        self.drain_lane(now_ns);
         self.drain_kernel(env);
+        self.watch(quarters.unwrap_or(0), now_ns, env);
+        self.journal.settle(now_ns);
+    }
+
+    /// Says so when the audit got worse or well again: in the journal, on the console, and to
+    /// policyd through the lane's header.
+    fn watch<E: Env>(&mut self, quarters: u64, now_ns: u64, env: &mut E) {
+        if let Some(change) = self.health.look(self.journal.ledger(), quarters, now_ns) {
+            let (decision, args) = match change {
+                Change::Degraded(trouble, by) => (Decision::Deny, [trouble as u64, by]),
+                Change::Well => (Decision::Allow, [0, 0]),
+            };
+            self.note(&Record {
+                time_ns: now_ns,
+                enforcer: ids::LOGD.0,
+                subject: ids::LOGD.0,
+                args,
+                ..Record::new(Op::Health, decision, Reason::Degraded)
+            });
+            env.health(self.health.is_degraded());
+        }
+        self.lane.tell(if self.health.is_degraded() { State::Degraded } else { State::Well });
     }
 
     /// Records that something was sent to logd that is no request.
@@ -83,7 +94,7 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
         &self,
         _permit: &Permit<ReadAudit>,
         since: u64,
-        filter: &Filter,
+        filter: &Filter<'_>,
         page: &mut [[u8; Record::BYTES]],
     ) -> (usize, u64) {
         let mut filled = 0usize;
@@ -97,6 +108,37 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
             next = more.seq;
         }
         (filled, next)
+    }
+
+    /// Fills `page` with chained records from number `since` on; how many, and where to go on.
+    pub(crate) fn chain(
+        &self,
+        _permit: &Permit<ReadAudit>,
+        since: u64,
+        page: &mut [[u8; Chained::BYTES]],
+    ) -> (usize, u64) {
+        let mut filled = 0usize;
+        let mut records = self.journal.chained(since);
+        for (place, (_, chained)) in page.iter_mut().zip(&mut records) {
+            *place = chained.encode();
+            filled = filled.saturating_add(1);
+        }
+        (filled, records.next().map_or(self.journal.ledger().next_seq, |(seq, _)| seq))
+    }
+
+    /// Whether a reader at `since` missed records that could have been about `subject` (0: any).
+    pub(crate) fn overtaken(&self, since: u64, subject: u64) -> bool {
+        self.journal.overtaken(since, subject)
+    }
+
+    /// A checkpoint by its number; 0 is the newest, made now if there are newer records.
+    pub(crate) fn checkpoint(
+        &mut self,
+        _permit: &Permit<ReadAudit>,
+        number: u64,
+        now_ns: u64,
+    ) -> Option<Checkpoint> {
+        self.journal.checkpoint(number, now_ns)
     }
 
     fn drain_lane(&mut self, now_ns: u64) {

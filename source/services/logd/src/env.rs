@@ -29,4 +29,7 @@ pub trait Env: Authorizer {
     /// or the ring cannot be read. An event that does not decode is not passed on, so its number
     /// is missing and counts as lost.
     fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize;
+
+    /// The audit got worse, or is well again: whoever watches the machine should see it.
+    fn health(&mut self, _degraded: bool) {}
 }

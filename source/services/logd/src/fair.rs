@@ -86,16 +86,52 @@ impl<const SLOTS: usize, const HOLDERS: usize> Fair<SLOTS, HOLDERS> {
 
     /// Marks `slot` as the newest record of `subject`.
     pub(crate) fn adopt(&mut self, slot: usize, subject: u64) {
-        let (Ok(index), newest) = (u16::try_from(slot), self.newest) else { return };
-        let Some(link) = self.links.get_mut(slot) else { return };
-        *link = Link { older: newest, ..NO_LINK };
+        if let Some(index) = self.append(slot) {
+            self.hand(index, subject, self.holder(subject));
+        }
+    }
+
+    /// Adds `slot` to the arrival order.
+    fn append(&mut self, slot: usize) -> Option<u16> {
+        let (index, newest) = (u16::try_from(slot).ok()?, self.newest);
+        *self.links.get_mut(slot)? = Link { older: newest, ..NO_LINK };
         match self.link(newest) {
             Some(before) => before.newer = index,
             None => self.oldest = index,
         }
         self.newest = index;
         self.len = self.len.saturating_add(1);
-        self.give(index, subject);
+        Some(index)
+    }
+
+    /// As [`Fair::adopt`], into the holder it had before a restart.
+    pub(crate) fn adopt_into(&mut self, slot: usize, subject: u64, holder: usize) {
+        if let Some(index) = self.append(slot) {
+            self.hand(index, subject, holder);
+        }
+    }
+
+    /// The holder that has the newest record of `subject`.
+    pub(crate) fn holder(&self, subject: u64) -> usize {
+        let own = self.holders.iter().position(|h| h.count > 0 && h.subject == subject);
+        let place = own.or_else(|| self.holders.iter().position(|h| h.count == 0));
+        place.unwrap_or(HOLDERS.saturating_sub(1))
+    }
+
+    /// Holder and slot of the record that has to go for the next one; `None` if a slot is free.
+    pub(crate) fn victim(&self) -> Option<(usize, usize)> {
+        if self.free != NIL {
+            return None;
+        }
+        let holders = self.holders.iter().enumerate();
+        let (place, holder) = holders.reduce(|a, b| if b.1.count > a.1.count { b } else { a })?;
+        Some((place, holder.oldest as usize))
+    }
+
+    /// Holders that have records, with whom they belong to, their oldest and their newest slot.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (usize, u64, [usize; 2])> + '_ {
+        let holders = self.holders.iter().enumerate().filter(|(_, holder)| holder.count > 0);
+        holders.map(|(place, h)| (place, h.subject, [h.oldest as usize, h.newest as usize]))
     }
 
     /// A slot for a record of `subject`: a free one, else the oldest of the heaviest holder.
@@ -129,25 +165,16 @@ impl<const SLOTS: usize, const HOLDERS: usize> Fair<SLOTS, HOLDERS> {
         Some(slot as usize)
     }
 
-    /// Adds `slot` to the subject's own order.
-    fn give(&mut self, slot: u16, subject: u64) {
-        let Some(holder) = self.holder_of(subject) else { return };
+    /// Adds `slot` to the holder's own order. A subject gets the holder that is its own, else an
+    /// unused one, else the shared last one.
+    fn hand(&mut self, slot: u16, subject: u64, holder: usize) {
+        let Some(holder) = self.holders.get_mut(holder) else { return };
         let newest = holder.newest;
         (holder.newest, holder.count) = (slot, holder.count.saturating_add(1));
         if holder.count == 1 {
             (holder.subject, holder.oldest) = (subject, slot);
         } else if let Some(before) = self.link(newest) {
             before.next = slot;
-        }
-    }
-
-    /// The subject's holder, else an unused one, else the shared last one.
-    fn holder_of(&mut self, subject: u64) -> Option<&mut Holder> {
-        let own = self.holders.iter().position(|h| h.count > 0 && h.subject == subject);
-        let place = own.or_else(|| self.holders.iter().position(|h| h.count == 0));
-        match place {
-            Some(place) => self.holders.get_mut(place),
-            None => self.holders.last_mut(),
         }
     }
 

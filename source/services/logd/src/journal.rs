@@ -1,34 +1,51 @@
 //! The audit journal in memory that outlives logd. Guards that what was stored stays stored over
-//! a restart, that a half-written slot is never read as a record, and that space is shared fairly.
+//! a restart, that a half-written slot is never read as a record, that space is shared fairly,
+//! and that every record is chained to the one before it of the same subject.
+//!
+//! Each holder of the fair order is a lane with a chain of its own: only the front of a lane ever
+//! goes, so what is left of it still proves itself against a checkpoint.
 
 use core::sync::atomic::AtomicU64;
 
-use nexus_wire::audit::Record;
+use nexus_audit::{Checkpoint, Counts, Digest, LANES, genesis, link, root};
+use nexus_wire::audit::{Chained, Decision, Op, Reason, Record};
 
 use crate::{
     fair::Fair,
     ledger::{Copies, Ledger, Source},
-    words::{Words, check},
+    seals::{Drops, Seals},
+    words::{Words, check, digest_words, words_digest},
 };
 
-/// Words of the header: magic, layout, room, two copies of the ledger.
-const HEADER_WORDS: usize = 64;
+/// Words of the header: magic, layout, room, two copies of the ledger, checkpoints.
+const HEADER_WORDS: usize = 512;
 /// Words of one slot: the record (its first word is its number in the journal), where it came
-/// from, a check over both.
-const SLOT_WORDS: usize = Record::WORDS + 2;
+/// from and its lane, the chain value before it, a check over all of it.
+const SLOT_WORDS: usize = CHECK_AT + 1;
 /// Where the source is in a slot.
 const SOURCE_AT: usize = Record::WORDS;
+/// Where the chain value is in a slot.
+const BEFORE_AT: usize = SOURCE_AT + 1;
 /// Where the check is in a slot.
-const CHECK_AT: usize = Record::WORDS + 1;
-/// Marks a journal of this layout ("NXJRNL01").
-const MAGIC: u64 = u64::from_le_bytes(*b"NXJRNL01");
+const CHECK_AT: usize = BEFORE_AT + 4;
+/// Marks a journal of this layout ("NXJRNL02").
+const MAGIC: u64 = u64::from_le_bytes(*b"NXJRNL02");
 /// Where the two ledgers start.
 const LEDGER_AT: usize = 16;
-/// Subjects that get an order of their own: twice the processes the kernel can hold, since
+/// Where the checkpoints start.
+const SEALS_AT: usize = 64;
+/// Subjects that get a lane of their own: twice the processes the kernel can hold, since
 /// records of ended bundles stay.
-const HOLDERS: usize = 64;
+const HOLDERS: usize = LANES;
+/// Which boot this is; 0 until a durable boot counter exists.
+const BOOT_ID: u64 = 0;
+/// New records after which a checkpoint is due.
+const SEAL_RECORDS: u64 = 256;
+/// Time after which a checkpoint is due if there is any new record.
+const SEAL_NS: u64 = 5_000_000_000;
 
-const _: () = assert!(LEDGER_AT + Copies::WORDS <= HEADER_WORDS);
+const _: () = assert!(LEDGER_AT + Copies::WORDS <= SEALS_AT);
+const _: () = assert!(SEALS_AT + Seals::WORDS <= HEADER_WORDS);
 
 /// Records a journal of `bytes` bytes holds.
 #[must_use]
@@ -56,13 +73,27 @@ pub(crate) struct Journal<'v, const SLOTS: usize> {
     copies: Copies<'v>,
     ledger: Ledger,
     order: Fair<SLOTS, HOLDERS>,
+    /// Chain value after the newest record of each lane.
+    heads: [Digest; HOLDERS],
+    seals: Seals<'v>,
+    drops: Drops<HOLDERS>,
+    /// Version and digest (its head) of the policy the decisions were made by.
+    policy: [u64; 2],
 }
 
 /// What a slot holds.
 enum Slot {
     Empty,
     Damaged,
-    Holds(Source, Record),
+    Holds(Held),
+}
+
+/// A valid slot.
+struct Held {
+    source: Source,
+    lane: u8,
+    before: Digest,
+    record: Record,
 }
 
 impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
@@ -75,8 +106,14 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
     pub(crate) fn attach(memory: &'v [AtomicU64]) -> Option<(Self, Found)> {
         let words = Words(memory.get(..Self::WORDS)?);
         let copies = Copies::over(words.window(LEDGER_AT, Copies::WORDS));
-        let order = Fair::nothing();
-        let mut journal = Journal { words, copies, ledger: Ledger::START, order };
+        let seals = Seals::over(words.window(SEALS_AT, Seals::WORDS));
+        let mut heads = [[0; 32]; HOLDERS];
+        for (lane, head) in heads.iter_mut().enumerate() {
+            *head = genesis(BOOT_ID, lane as u8);
+        }
+        let (ledger, order, drops) = (Ledger::START, Fair::nothing(), Drops::NONE);
+        let mut journal =
+            Journal { words, copies, ledger, order, heads, seals, drops, policy: [0; 2] };
         let known = words.get(0) == MAGIC && words.get(1) == Self::LAYOUT;
         let kept = journal.copies.load().filter(|_| known);
         let found = match kept {
@@ -86,6 +123,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
             }
             None => journal.format(),
         };
+        journal.seals.load(journal.ledger.next_seq);
         journal.ledger.attached = journal.ledger.attached.saturating_add(1);
         journal.copies.save(&journal.ledger);
         Some((journal, found))
@@ -107,20 +145,140 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         if !self.ledger.admits(source) {
             return None;
         }
+        self.make_room(record.time_ns);
         let seq = self.ledger.next_seq;
         let claim = self.order.claim(record.subject)?;
-        self.write(claim.slot, seq, source, record);
+        let record = Record { seq, ..*record };
+        let lane = self.order.holder(record.subject);
+        let place = self.heads.get_mut(lane)?;
+        let before = core::mem::take(place);
+        *place = link(&before, &record.encode());
+        self.write(claim.slot, &Held { source, lane: lane as u8, before, record });
         self.ledger.account(source);
         self.copies.save(&self.ledger);
+        self.learn(&record);
+        if self.unsealed() >= SEAL_RECORDS {
+            self.seal(record.time_ns);
+        }
         Some(seq)
+    }
+
+    /// What has to go for the next record is noted, and goes only behind a checkpoint.
+    fn make_room(&mut self, now_ns: u64) {
+        let Some((lane, slot)) = self.order.victim() else { return };
+        let seq = self.slot(slot).get(0);
+        if seq > self.seals.covered() {
+            self.seal(now_ns);
+        }
+        self.drops.note(lane, seq);
+    }
+
+    /// Keeps which policy is in force.
+    fn learn(&mut self, record: &Record) {
+        if record.op == Op::PolicyLoad && record.decision == Decision::Allow {
+            self.policy = record.args;
+        }
+    }
+
+    /// Records behind the newest checkpoint.
+    const fn unsealed(&self) -> u64 {
+        self.ledger.entered().saturating_sub(self.seals.covered())
+    }
+
+    /// Makes a checkpoint if one is due by time, and then writes down what was dropped.
+    pub(crate) fn settle(&mut self, now_ns: u64) {
+        let old = now_ns.saturating_sub(self.seals.made_ns()) >= SEAL_NS;
+        if old && self.unsealed() > 0 {
+            self.seal(now_ns);
+            self.report_drops(now_ns);
+        }
+    }
+
+    /// One record for each lane that lost its front since the last time.
+    fn report_drops(&mut self, now_ns: u64) {
+        let mut owners = [0; HOLDERS];
+        for (lane, subject, _) in self.order.held() {
+            if let Some(owner) = owners.get_mut(lane) {
+                *owner = subject;
+            }
+        }
+        for (lane, subject) in owners.into_iter().enumerate() {
+            let Some(drop) = self.drops.take(lane) else { continue };
+            let record = Record {
+                time_ns: now_ns,
+                enforcer: nexus_system::ids::LOGD.0,
+                subject,
+                target: drop.count,
+                args: [drop.first, drop.last],
+                ..Record::new(Op::Dropped, Decision::None, Reason::Quota)
+            };
+            let _number = self.put(&record, Source::Own);
+        }
+    }
+
+    /// The newest checkpoint, made now if there are newer records; or an older one by its number.
+    pub(crate) fn checkpoint(&mut self, number: u64, now_ns: u64) -> Option<Checkpoint> {
+        if number == 0 && (self.unsealed() > 0 || self.seals.newest().is_none()) {
+            self.seal(now_ns);
+        }
+        if number == 0 { self.seals.newest() } else { self.seals.numbered(number) }
+    }
+
+    #[inline(never)]
+    fn seal(&mut self, now_ns: u64) {
+        let lanes =
+            self.order.held().filter_map(|(lane, ..)| Some((lane as u8, *self.heads.get(lane)?)));
+        let (ledger, last) = (&self.ledger, self.seals.newest());
+        let first = self.order.iter().next().map_or(0, |slot| self.slot(slot).get(0));
+        let [policy_version, policy] = self.policy;
+        let point = Checkpoint {
+            number: last.map_or(0, |last| last.number).saturating_add(1),
+            boot_id: BOOT_ID,
+            time_ns: now_ns,
+            first_seq: first,
+            last_seq: ledger.entered(),
+            counts: Counts {
+                stored: ledger.lane.stored,
+                lost: ledger.lane.lost,
+                kernel_stored: ledger.kernel.stored,
+                kernel_lost: ledger.kernel.lost,
+                own: ledger.own,
+                evicted: ledger.entered().saturating_sub(self.retained()),
+            },
+            lanes: self.order.held().count() as u64,
+            policy_version,
+            policy: words_digest([policy, 0, 0, 0]),
+            root: root(lanes),
+            previous: last.map_or([0; 32], |last| last.digest()),
+            ..Checkpoint::default()
+        };
+        self.seals.save(&point, now_ns);
+    }
+
+    /// Whether records from `since` on that `subject` (0: anybody) could have had are gone.
+    pub(crate) fn overtaken(&self, since: u64, subject: u64) -> bool {
+        since > 0 && {
+            let only = (subject != 0).then(|| self.order.holder(subject));
+            self.drops.reach(only) >= since
+        }
+    }
+
+    /// Records from number `since` on, oldest first, with their place in the chains.
+    pub(crate) fn chained(&self, since: u64) -> impl Iterator<Item = (u64, Chained)> + '_ {
+        self.held_from(since).map(|held| {
+            let Held { lane, before, record, .. } = held;
+            (record.seq, Chained { lane, before, bytes: record.encode() })
+        })
     }
 
     /// Records from number `since` on, oldest first, each with its journal number as `seq`.
     pub(crate) fn from(&self, since: u64) -> impl Iterator<Item = Record> + '_ {
-        let slots = self.order.iter();
-        slots
-            .filter(move |slot| self.slot(*slot).get(0) >= since)
-            .filter_map(|slot| self.read(slot))
+        self.held_from(since).map(|held| held.record)
+    }
+
+    fn held_from(&self, since: u64) -> impl Iterator<Item = Held> + '_ {
+        let slots = self.order.iter().filter(move |slot| self.slot(*slot).get(0) >= since);
+        slots.filter_map(|slot| self.read(slot))
     }
 
     fn slot(&self, slot: usize) -> Words<'v> {
@@ -130,21 +288,23 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
 
     /// INVARIANT: the slot's number is 0 from the first changed word to the last, so a death in
     /// between leaves a slot without number, which is no record.
-    fn write(&self, slot: usize, seq: u64, source: Source, record: &Record) {
+    fn write(&self, slot: usize, held: &Held) {
         let place = self.slot(slot);
-        let words = Record { seq, ..*record }.to_words();
-        let source = source.to_word();
-        let [_, body @ ..] = &words;
+        let words = held.record.to_words();
+        let [seq, body @ ..] = &words;
+        let source = held.source.with_lane(held.lane);
+        let before = digest_words(&held.before);
         place.retract(0);
         place.fill(1, body);
         place.set(SOURCE_AT, source);
-        place.set(CHECK_AT, sum(source, &words));
-        place.publish(0, seq);
+        place.fill(BEFORE_AT, &before);
+        place.set(CHECK_AT, sum(source, &words, &before));
+        place.publish(0, *seq);
     }
 
-    fn read(&self, slot: usize) -> Option<Record> {
+    fn read(&self, slot: usize) -> Option<Held> {
         match self.inspect(slot) {
-            Slot::Holds(_, record) => Some(record),
+            Slot::Holds(held) => Some(held),
             Slot::Empty | Slot::Damaged => None,
         }
     }
@@ -152,14 +312,18 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
     fn inspect(&self, slot: usize) -> Slot {
         let place = self.slot(slot);
         let words = place.array::<{ Record::WORDS }>(0);
-        let source = place.get(SOURCE_AT);
+        let (word, before) = (place.get(SOURCE_AT), place.array::<4>(BEFORE_AT));
         let [seq, ..] = words;
-        if seq == 0 && source == 0 {
+        if seq == 0 && word == 0 {
             return Slot::Empty;
         }
-        let good = seq != 0 && place.get(CHECK_AT) == sum(source, &words);
-        match (good, Source::from_word(source), Record::from_words(&words)) {
-            (true, Some(source), Some(record)) => Slot::Holds(source, record),
+        let lane = Source::lane(word);
+        let sound = seq != 0 && usize::from(lane) < HOLDERS;
+        let good = sound && place.get(CHECK_AT) == sum(word, &words, &before);
+        match (good, Source::from_word(word), Record::from_words(&words)) {
+            (true, Some(source), Some(record)) => {
+                Slot::Holds(Held { source, lane, before: words_digest(before), record })
+            }
             _ => Slot::Damaged,
         }
     }
@@ -208,7 +372,8 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
     /// Takes a valid slot back in. A number seen already or from the future is no record of ours;
     /// the number next in line is one whose ledger entry the predecessor did not live to write.
     fn readmit(&mut self, slot: usize) -> u64 {
-        let Slot::Holds(source, record) = self.inspect(slot) else { return self.wipe(slot) };
+        let Slot::Holds(held) = self.inspect(slot) else { return self.wipe(slot) };
+        let Held { source, lane, before, record } = held;
         let last = self.order.newest().map_or(0, |newest| self.slot(newest).get(0));
         let unwritten = record.seq == self.ledger.next_seq && self.ledger.admits(source);
         if record.seq <= last || (record.seq >= self.ledger.next_seq && !unwritten) {
@@ -217,7 +382,16 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         if unwritten {
             self.ledger.account(source);
         }
-        self.order.adopt(slot, record.subject);
+        let lane = usize::from(lane);
+        let fresh = self.order.held().all(|(held, ..)| held != lane);
+        self.order.adopt_into(slot, record.subject, lane);
+        if let Some(head) = self.heads.get_mut(lane) {
+            if fresh && before != *head {
+                self.drops.assume(lane, record.seq.saturating_sub(1));
+            }
+            *head = link(&before, &record.encode());
+        }
+        self.learn(&record);
         0
     }
 
@@ -232,8 +406,8 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
     }
 }
 
-fn sum(source: u64, words: &[u64; Record::WORDS]) -> u64 {
-    check(words.iter().copied().chain([source]))
+fn sum(source: u64, words: &[u64; Record::WORDS], before: &[u64; 4]) -> u64 {
+    check(words.iter().chain(before).copied().chain([source]))
 }
 
 #[cfg(test)]

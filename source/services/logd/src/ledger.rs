@@ -55,7 +55,9 @@ pub(crate) enum Source {
 
 impl Source {
     const SHIFT: u32 = 60;
-    const SEQ: u64 = (1 << Self::SHIFT) - 1;
+    /// Below the kind a slot keeps its lane.
+    const LANE_SHIFT: u32 = 52;
+    const SEQ: u64 = (1 << Self::LANE_SHIFT) - 1;
 
     pub(crate) const fn to_word(self) -> u64 {
         let (kind, seq) = match self {
@@ -66,6 +68,16 @@ impl Source {
             Source::KernelGap(seq) => (5, seq),
         };
         (kind << Self::SHIFT) | (seq & Self::SEQ)
+    }
+
+    /// Together with the lane of the record, as a slot keeps it.
+    pub(crate) const fn with_lane(self, lane: u8) -> u64 {
+        self.to_word() | ((lane as u64) << Self::LANE_SHIFT)
+    }
+
+    /// The lane in a slot's word.
+    pub(crate) const fn lane(word: u64) -> u8 {
+        (word >> Self::LANE_SHIFT) as u8
     }
 
     pub(crate) const fn from_word(word: u64) -> Option<Source> {

@@ -2,8 +2,9 @@
 //!
 //! `service` is the state machine; `entries` holds what programs log; `collector` moves
 //! decisions and kernel events into the `journal`, whose `ledger` counts every one of them;
-//! `fair` decides what has to go when something is full; `run` is the shell around it, the same
-//! in the image and in the simulator.
+//! `fair` decides what has to go when something is full, `seals` keeps the checkpoints over what
+//! stays, `search` matches, `health` watches; `run` is the shell around it, the same in the image
+//! and in the simulator.
 #![cfg_attr(all(nexus_env = "os", not(test)), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
@@ -12,9 +13,12 @@ mod collector;
 mod entries;
 mod env;
 mod fair;
+mod health;
 mod journal;
 mod ledger;
 mod run;
+mod seals;
+mod search;
 mod service;
 mod words;
 

@@ -120,4 +120,9 @@ impl<S: Sys> Env for Outside<'_, S> {
         events.iter().take(moved).filter_map(KernelEvent::decode).for_each(|event| take(&event));
         moved
     }
+
+    fn health(&mut self, degraded: bool) {
+        let line = if degraded { "logd: audit degraded\n" } else { "logd: audit well again\n" };
+        self.sys.console(line);
+    }
 }

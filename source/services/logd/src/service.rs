@@ -10,16 +10,17 @@ use nexus_service::{
 };
 use nexus_system::ids;
 use nexus_wire::{
-    FRAME_MAX, Status as Common,
-    audit::{self, PAGE_MAX, Page, Reason, Record},
+    Bytes, FRAME_MAX, Status as Common,
+    audit::{self, ChainPage, Chained, PAGE_MAX, Page, Reason, Record},
     log::{ENTRY_DATA_MAX, EntriesBuilder, Entry, Op, Refusal, Reply, Request, Status},
 };
 
 use crate::{
-    collector::{Collector, Filter},
+    collector::Collector,
     entries::{self, Entries},
     env::{Env, ReadAudit, ReadLog},
     journal::Found,
+    search::Filter,
 };
 
 /// How often the sources are drained when nobody rings: bounds how old an undelivered record can
@@ -76,21 +77,39 @@ impl<'v> Logd<'v> {
                 let permit = allowed(authorize(env, sender, ReadLog))?;
                 self.stats(request, &permit, reply)
             }
-            Op::AuditQuery { since_seq, subject, op, decision, request_nonce, max } => {
-                let permit = allowed(authorize(env, sender, ReadAudit))?;
-                let filter = Filter { subject, op, decision, nonce: request_nonce };
-                let audit = self.drained(env)?;
-                Ok(audit_page(audit, request, &permit, (since_seq, &filter, max), reply))
-            }
-            Op::AuditSearch { .. } | Op::AuditCheckpoint { .. } | Op::AuditChain { .. } => {
-                let _permit = allowed(authorize(env, sender, ReadAudit))?;
-                Err(Status::Unavailable)
-            }
+            Op::AuditQuery { .. }
+            | Op::AuditSearch { .. }
+            | Op::AuditCheckpoint { .. }
+            | Op::AuditChain { .. } => self.read_audit(request, sender, (reply, env)),
             Op::AuditStats {} => {
                 let permit = allowed(authorize(env, sender, ReadAudit))?;
                 let audit = self.drained(env)?;
                 Ok(audit_stats(audit, request, &permit, reply))
             }
+        }
+    }
+
+    /// Everything that shows records or what vouches for them.
+    fn read_audit<E: Env>(
+        &mut self,
+        request: &Request<'_>,
+        sender: Sender,
+        (reply, env): (&mut Frame, &mut E),
+    ) -> Result<usize, Refused> {
+        let permit = allowed(authorize(env, sender, ReadAudit))?;
+        let audit = self.drained(env)?;
+        match &request.op {
+            Op::AuditCheckpoint { number } => {
+                let point = audit.checkpoint(&permit, *number, env.now_ns());
+                let bytes = point.ok_or(Status::InvalidArgs)?.encode();
+                let checkpoint = Bytes::new(&bytes).ok_or(Status::Unavailable)?;
+                let body = Reply::AuditCheckpoint { checkpoint };
+                Ok(request.answer(Status::Ok, body).encode(reply))
+            }
+            Op::AuditChain { since_seq, max } => {
+                chain_page(audit, request, &permit, (*since_seq, *max), reply)
+            }
+            _ => audit_page(audit, request, &permit, reply),
         }
     }
 
@@ -218,25 +237,78 @@ fn allowed<P>(outcome: Result<P, Common>) -> Result<P, Refused> {
     })
 }
 
+/// What a query asks for, in either form; and its cursor, and how many records.
+fn wanted<'f>(request: &Request<'f>) -> Option<(Filter<'f>, u64, u8)> {
+    Some(match request.op {
+        Op::AuditQuery { since_seq, subject, op, decision, request_nonce, max } => {
+            let filter =
+                Filter { subject, op, decision, nonce: request_nonce, ..Filter::default() };
+            (filter, since_seq, max)
+        }
+        Op::AuditSearch {
+            since_seq,
+            until_seq,
+            since_ns,
+            until_ns,
+            subject,
+            enforcer,
+            op,
+            decision,
+            request_nonce: nonce,
+            max,
+            capability,
+        } => {
+            let capability = capability.as_bytes();
+            let filter = Filter {
+                until_seq,
+                since_ns,
+                until_ns,
+                subject,
+                enforcer,
+                op,
+                decision,
+                nonce,
+                capability,
+            };
+            (filter, since_seq, max)
+        }
+        _ => return None,
+    })
+}
+
 fn audit_page(
     audit: &Collector<'_>,
     request: &Request<'_>,
     permit: &Permit<ReadAudit>,
-    (since, filter, max): (u64, &Filter, u8),
     reply: &mut Frame,
-) -> usize {
+) -> Result<usize, Refused> {
+    let (filter, since, max) = wanted(request).ok_or(Status::Unsupported)?;
     let mut bytes = [[0; Record::BYTES]; PAGE_MAX];
-    let wanted = bytes.get_mut(..usize::from(max)).map_or(PAGE_MAX, |places| places.len());
-    let (filled, next_seq) = match bytes.get_mut(..wanted) {
-        Some(places) => audit.page(permit, since, filter, places),
-        None => (0, since),
+    let places = bytes.get_mut(..usize::from(max).min(PAGE_MAX)).unwrap_or_default();
+    let (filled, next_seq) = audit.page(permit, since, &filter, places);
+    let page = bytes.get(..filled).and_then(Page::new).ok_or(Status::Unavailable)?;
+    let overtaken = u8::from(audit.overtaken(since, filter.subject));
+    let body = match request.op {
+        Op::AuditSearch { .. } => Reply::AuditSearch { next_seq, overtaken, page },
+        _ => Reply::AuditQuery { next_seq, page },
     };
-    match bytes.get(..filled).and_then(Page::new) {
-        Some(page) => {
-            request.answer(Status::Ok, Reply::AuditQuery { next_seq, page }).encode(reply)
-        }
-        None => request.respond(Status::Unavailable).encode(reply),
-    }
+    Ok(request.answer(Status::Ok, body).encode(reply))
+}
+
+fn chain_page(
+    audit: &Collector<'_>,
+    request: &Request<'_>,
+    permit: &Permit<ReadAudit>,
+    (since, max): (u64, u8),
+    reply: &mut Frame,
+) -> Result<usize, Refused> {
+    let mut bytes = [[0; Chained::BYTES]; PAGE_MAX];
+    let places = bytes.get_mut(..usize::from(max).min(PAGE_MAX)).unwrap_or_default();
+    let (filled, next_seq) = audit.chain(permit, since, places);
+    let page = bytes.get(..filled).and_then(ChainPage::new).ok_or(Status::Unavailable)?;
+    let overtaken = u8::from(audit.overtaken(since, 0));
+    let body = Reply::AuditChain { next_seq, overtaken, page };
+    Ok(request.answer(Status::Ok, body).encode(reply))
 }
 
 fn audit_stats(

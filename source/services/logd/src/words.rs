@@ -70,6 +70,26 @@ pub(crate) fn check(words: impl Iterator<Item = u64>) -> u64 {
     })
 }
 
+/// A chain value as words.
+pub(crate) fn digest_words(digest: &[u8; 32]) -> [u64; 4] {
+    let (chunks, _) = digest.as_chunks::<8>();
+    let mut words = [0; 4];
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+    words
+}
+
+/// Inverse of [`digest_words`].
+pub(crate) fn words_digest(words: [u64; 4]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    let (chunks, _) = digest.as_chunks_mut::<8>();
+    for (chunk, word) in chunks.iter_mut().zip(words) {
+        *chunk = word.to_le_bytes();
+    }
+    digest
+}
+
 /// Dying at a chosen store, to try every place a daemon can be killed at.
 #[cfg(test)]
 pub(crate) mod death {

@@ -239,3 +239,96 @@ fn capacity_follows_from_the_memory() {
     assert_eq!(records_in(Small::WORDS * 8 - 1), 7);
     assert_eq!(records_in(0), 0);
 }
+
+/// What an export of the whole journal proves.
+fn proven(journal: &mut Small<'_>) -> nexus_audit::Report {
+    let point = journal.checkpoint(0, 9).unwrap();
+    let mut file = Vec::new();
+    let mut writer =
+        nexus_audit::Writer::new(BOOT_ID, |bytes: &[u8]| file.extend_from_slice(bytes));
+    let all: Vec<_> = journal.chained(0).collect();
+    let mut lanes = Vec::new();
+    for (first_seq, chained) in &all {
+        if !lanes.contains(&chained.lane) {
+            lanes.push(chained.lane);
+            let (lane, before) = (chained.lane, chained.before);
+            writer.lane(&nexus_audit::LaneStart { lane, first_seq: *first_seq, before });
+        }
+    }
+    for (_, chained) in &all {
+        writer.record(chained.lane, &chained.before, &chained.bytes);
+    }
+    writer.checkpoint(&point.encode());
+    writer.finish();
+    nexus_audit::verify(&file, &nexus_audit::NoKey)
+}
+
+#[test]
+fn what_a_flood_leaves_is_proven_over_restarts() {
+    let memory = memory();
+    let mut x = 5u64;
+    for life in 0..40u64 {
+        let (mut journal, _) = attach(&memory);
+        for n in 0..(life * 7) % 30 {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let subject = [1, 2, 99, 99, 99, 99][(x >> 40) as usize % 6];
+            journal.put(&about(subject, n), Source::Own);
+        }
+        let report = proven(&mut journal);
+        assert!(report.is_clean(), "life {life}: {report:?}");
+        assert_eq!(report.records, journal.retained());
+        assert!(journal.seals.newest().unwrap().number > life.saturating_sub(1));
+    }
+}
+
+#[test]
+fn a_death_at_any_store_leaves_chains_that_hold() {
+    let before = memory();
+    let (mut journal, _) = attach(&before);
+    (0..12).for_each(|n| assert!(journal.put(&about(n % 3, n), Source::Own).is_some()));
+    for stores in 0.. {
+        let memory = copy(&before);
+        let lived = death::after(stores, || {
+            let (mut journal, _) = Small::attach(&memory).unwrap();
+            journal.put(&about(0, 12), Source::Own);
+            journal.checkpoint(0, 5);
+        });
+        let (mut journal, _) = attach(&memory);
+        journal.put(&about(1, 13), Source::Own);
+        let report = proven(&mut journal);
+        assert!(report.is_clean(), "{stores}: {report:?}");
+        if lived {
+            return;
+        }
+    }
+}
+
+#[test]
+fn drops_are_written_down_and_readers_learn_of_them() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    journal.put(&about(1, 0), Source::Own);
+    (0..20).for_each(|n| assert!(journal.put(&about(99, n), Source::Own).is_some()));
+    assert!(journal.overtaken(2, 0) && journal.overtaken(2, 99));
+    assert!(!journal.overtaken(1, 1), "nobody evicted subject 1");
+    assert!(!journal.overtaken(0, 0), "a first page misses nothing");
+    let front = journal.from(2).next().unwrap().seq;
+    assert!(!journal.overtaken(front, 0), "a cursor that kept up");
+    journal.settle(SEAL_NS + 1);
+    let drop = journal.from(0).find(|record| record.op == Op::Dropped).unwrap();
+    assert_eq!((drop.subject, drop.target, drop.args), (99, front - 2, [2, front - 1]));
+    let (journal, _) = attach(&memory);
+    assert!(journal.overtaken(2, 99) && !journal.overtaken(1, 1), "also after a restart");
+}
+
+#[test]
+fn a_record_goes_only_behind_a_checkpoint() {
+    let memory = memory();
+    let (mut journal, _) = attach(&memory);
+    for n in 0..200 {
+        let gone = journal.from(0).next().map_or(0, |oldest| oldest.seq);
+        journal.put(&about(99, n), Source::Own);
+        let held = journal.from(0).any(|record| record.seq == gone);
+        assert!(held || gone == 0 || journal.seals.covered() >= gone);
+    }
+}
