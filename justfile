@@ -33,6 +33,10 @@ test-os-lite:
 test-scripts:
     ./scripts/tests/all.sh
 
+# The page of `nx policy matrix --html`, used in headless Chromium (not part of `just test`)
+test-html:
+    ./tests/html/check_matrix.sh
+
 # Boot the bench image and hold its instruction counts against tests/bench/budget.toml
 bench-os:
     cargo nx image --kind bench

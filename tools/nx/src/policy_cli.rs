@@ -1,9 +1,20 @@
-//! `nx policy`: check, build, explain and test what `recipes/policy/` says.
+//! `nx policy`: check, build, explain, test, compare and show what `recipes/policy/` says.
 //!
 //! Exit status: 0 fine (explain: allowed), 1 the policy has faults, 2 wrong usage,
-//! 3 the decision explained is a deny.
+//! 3 the decision explained is a deny; diff and replay have their own, see their help.
 
+mod access;
+mod describe;
+mod diff;
+mod draft;
+mod git;
+mod matrix;
+mod record;
+mod records;
 mod render;
+mod replay;
+mod side;
+mod style;
 
 use std::{
     fs,
@@ -12,9 +23,10 @@ use std::{
 
 use nexus_manifest::authoring::System;
 use nexus_sel::{
-    Facts, NoLimits,
-    authoring::{self, Compiled, Diagnostics, Level, expect},
+    Facts, NoLimits, Policy,
+    authoring::{self, Compiled, Diagnostics, Level, Model, expect, suggest},
 };
+use side::{Failure, Place};
 
 use crate::policy;
 
@@ -22,12 +34,16 @@ use crate::policy;
 const OK: u8 = 0;
 /// The policy, a test or the command has faults.
 const FAULTY: u8 = 1;
+/// The command names what is not there.
+const USAGE: u8 = 2;
 /// The decision is a deny.
 const DENIED: u8 = 3;
 
-/// Check, build, explain and test the policy
+/// Check, build, explain, test, compare and show the policy
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 fine or allowed, 1 faults, 2 usage, 3 denied (explain)")]
+#[command(after_help = "\
+Exit status: 0 fine or allowed, 1 faults, 2 usage, 3 denied (explain); \
+diff and replay: see their help")]
 pub(crate) struct PolicyArgs {
     #[command(subcommand)]
     command: Command,
@@ -56,9 +72,17 @@ enum Command {
     /// Say what the evaluator decides, and which rules speak about it
     Explain {
         /// Service name or id
-        subject: String,
+        #[arg(required_unless_present = "record")]
+        subject: Option<String>,
         /// Capability name
-        capability: String,
+        #[arg(required_unless_present = "record")]
+        capability: Option<String>,
+        /// What the capability is used on: `route --target logd` is `route.logd`
+        #[arg(long, value_name = "TARGET")]
+        target: Option<String>,
+        /// Explain from an audit record alone: `audit v1 ...` text, JSON, DIGEST:RULE or RULE
+        #[arg(long, value_name = "RECORD", conflicts_with_all = ["subject", "capability", "target"])]
+        record: Option<String>,
         /// A fact that holds; repeat for more
         #[arg(long = "fact")]
         facts: Vec<String>,
@@ -68,9 +92,46 @@ enum Command {
     },
     /// Run the expected decisions in the directory's `tests/`
     Test,
+    /// Compare two policies by what they permit, not by their text
+    Diff(diff::DiffArgs),
+    /// Ask a policy again what an audit log says was asked
+    Replay(replay::ReplayArgs),
+    /// Write rules for denials, to be reviewed
+    Draft(draft::DraftArgs),
+    /// Show who may do what: a table, or a page
+    Matrix(matrix::MatrixArgs),
 }
 
 pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
+    let place = Place { root, dir: &args.dir };
+    let done = match &args.command {
+        Command::Diff(of) => diff::run(place, args.json, of),
+        Command::Replay(of) => replay::run(place, args.json, of),
+        Command::Draft(of) => draft::run(place, args.json, of),
+        Command::Matrix(of) => matrix::run(place, args.json, of),
+        Command::Explain { record: Some(text), .. } => record::run(place, args.json, text),
+        _ => return on_tree(root, args),
+    };
+    done.unwrap_or_else(|failure| failed(args.json, failure))
+}
+
+/// Says why, and how that ends.
+fn failed(json: bool, failure: Failure) -> u8 {
+    let (text, status) = match failure {
+        Failure::Faults(label, faults) => {
+            show_faults(json, &faults);
+            (format!("{label}: the policy does not build"), FAULTY)
+        }
+        Failure::Text(text) => (text, FAULTY),
+        Failure::Usage(text) => (text, USAGE),
+    };
+    let prefix = if text.starts_with("error") { "" } else { "error: " };
+    eprintln!("{prefix}{}", text.trim_end());
+    status
+}
+
+/// Commands about the policy directory itself.
+fn on_tree(root: &Path, args: &PolicyArgs) -> u8 {
     let outcome = System::load(root).map_err(|faults| faults.to_string()).and_then(|system| {
         match authoring::compile_dir(&locate(root, &args.dir), &policy::names(&system)) {
             Ok(compiled) => command(root, args, &compiled),
@@ -90,10 +151,15 @@ fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, St
     match &args.command {
         Command::Check { deny_warnings } => Ok(check(args.json, compiled, *deny_warnings)),
         Command::Build { output } => build(root, args.json, compiled, output),
-        Command::Explain { subject, capability, facts, at } => {
+        Command::Explain { subject, capability, target, facts, at, .. } => {
+            let subject = subject.as_deref().unwrap_or_default();
+            let capability = capability.as_deref().unwrap_or_default();
+            let whole = target.as_ref().map(|target| format!("{capability}.{target}"));
+            let capability = whole.as_deref().unwrap_or(capability);
             explain(args.json, compiled, (subject, capability), facts, *at)
         }
         Command::Test => Ok(test(args, root, compiled)),
+        Command::Diff(_) | Command::Replay(_) | Command::Draft(_) | Command::Matrix(_) => Ok(OK),
     }
 }
 
@@ -149,11 +215,7 @@ fn explain(
     wall_s: u64,
 ) -> Result<u8, String> {
     let policy = compiled.policy().map_err(|error| error.to_string())?;
-    let mut facts = Facts { bits: 0, wall_s };
-    for name in names {
-        let fact = policy.fact(name.as_bytes()).ok_or(format!("`{name}` is not a fact"))?;
-        facts.bits |= fact.mask;
-    }
+    let facts = facts(&policy, names, wall_s)?;
     // 0 is no service id: an unknown name is explained as what it is, an unknown subject.
     let number = subject
         .strip_prefix("0x")
@@ -168,6 +230,22 @@ fn explain(
         print!("{}", question.text(&found));
     }
     Ok(if found.decision.is_allow() { OK } else { DENIED })
+}
+
+/// The state of the world somebody stated.
+fn facts(policy: &Policy<'_>, names: &[String], wall_s: u64) -> Result<Facts, String> {
+    let mut facts = Facts { bits: 0, wall_s };
+    for name in names {
+        let known = Model::from_policy(policy).facts;
+        let hint =
+            || suggest(name, known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+        let fact = policy.fact(name.as_bytes()).ok_or_else(|| {
+            let hint = hint().map_or(String::new(), |hint| format!("; {hint}"));
+            format!("`{name}` is not a fact of `[facts]`{hint}")
+        })?;
+        facts.bits |= fact.mask;
+    }
+    Ok(facts)
 }
 
 fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
@@ -186,3 +264,6 @@ fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
     }
     if failed { FAULTY } else { OK }
 }
+
+#[cfg(test)]
+mod tests;

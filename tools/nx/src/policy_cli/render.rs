@@ -77,7 +77,8 @@ pub(super) fn places(compiled: &Compiled) -> Value {
     json!({ "digest": digest(compiled), "version": compiled.model.version, "rules": rules })
 }
 
-fn rule(rule: &RuleSource) -> Value {
+/// One rule with its place, as JSON.
+pub(super) fn rule(rule: &RuleSource) -> Value {
     json!({
         "rule": rule.id.0,
         "effect": effect(rule.effect),
@@ -90,7 +91,8 @@ fn rule(rule: &RuleSource) -> Value {
     })
 }
 
-const fn effect(effect: Effect) -> &'static str {
+/// The word for an effect.
+pub(super) const fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Allow => "allow",
         Effect::Deny => "deny",
@@ -206,11 +208,7 @@ impl Question<'_> {
             let names = self.compiled.registry.iter().map(|cap| cap.name.as_str());
             return unknown(self.capability, "capabilities.toml", names);
         };
-        let level = match known.sensitivity {
-            Sensitivity::Low => "low",
-            Sensitivity::Medium => "medium",
-            Sensitivity::High => "high",
-        };
+        let level = level(known.sensitivity);
         let enforcer = match known.reserved {
             true => format!("reserved for {}", known.enforcer),
             false => format!("enforced by {}", known.enforcer),
@@ -230,7 +228,17 @@ fn unknown<'a>(name: &str, place: &str, known: impl Iterator<Item = &'a str>) ->
     format!("  `{name}` is not in {place}{hint}\n")
 }
 
-const fn audit(mode: AuditMode) -> &'static str {
+/// The word for a sensitivity.
+pub(super) const fn level(sensitivity: Sensitivity) -> &'static str {
+    match sensitivity {
+        Sensitivity::Low => "low",
+        Sensitivity::Medium => "medium",
+        Sensitivity::High => "high",
+    }
+}
+
+/// The word for an audit mode.
+pub(super) const fn audit(mode: AuditMode) -> &'static str {
     match mode {
         AuditMode::Normal => "normal",
         AuditMode::Required => "required",

@@ -15,6 +15,7 @@ mod registry;
 mod reopen;
 mod resolve;
 mod spelling;
+mod unreviewed;
 
 use std::path::Path;
 
@@ -24,6 +25,7 @@ pub use explain::{Explanation, Role, RuleSource};
 pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
 pub use registry::Registered;
 pub use spelling::suggest;
+pub use unreviewed::UNREVIEWED;
 
 use crate::bounds::{MAX_CHAIN, MAX_FILE_BYTES, MAX_FILES};
 use crate::decision::Effect;
@@ -184,8 +186,9 @@ fn compile_with(
         }
     }
     let unreadable = no_registry || sources.iter().any(|(_, readable)| !readable);
-    let built = build(&caps, &documents, system, found, unreadable);
+    let mut built = build(&caps, &documents, system, found, unreadable);
     let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
+    unreviewed::check(&sources, &mut built.found);
     finish(built, caps, sources)
 }
 
