@@ -33,9 +33,9 @@ test-os-lite:
 test-scripts:
     ./scripts/tests/all.sh
 
-# The page of `nx policy matrix --html`, used in headless Chromium (not part of `just test`)
+# The pages of `nx audit report` and `nx policy matrix`, used in headless Chromium (not part of `just test`)
 test-html:
-    ./tests/html/check_matrix.sh
+    ./tests/html/check.sh
 
 # Boot the bench image and hold its instruction counts against tests/bench/budget.toml
 bench-os:

@@ -4,7 +4,7 @@
 //! 3 nothing found, or nothing wrong but not everything proven (verify).
 
 mod cef;
-pub(crate) mod channel;
+mod channel;
 mod export;
 mod filter;
 mod json;
@@ -109,11 +109,11 @@ struct QueryArgs {
 
 #[derive(Debug, clap::Args)]
 struct ShowArgs {
+    /// Sequence number
+    seq: u64,
     /// Exported trail
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Sequence number
-    seq: u64,
     /// Boot id, if the trail spans several boots
     #[arg(long, value_name = "ID", value_parser = filter::parse_number)]
     boot: Option<u64>,

@@ -16,7 +16,7 @@ use nexus_sim::{Scenario, SimSys};
 use nexus_system::{ids, names};
 use nexus_wire::{
     Capability,
-    audit::{CapName, Decision, Flags, Op, Reason, Record},
+    audit::{CapName, Chained, Decision, Flags, Op, Reason, Record},
 };
 
 /// Names that would do harm where they are not escaped.
@@ -194,8 +194,9 @@ fn soon(sys: &mut SimSys) -> Deadline {
     Deadline::after_ns(sys, 100_000_000)
 }
 
-/// What the real policyd and logd recorded about a client that asks for this and that.
-pub(crate) fn recorded() -> Vec<Record> {
+/// An export of what the real policyd and logd recorded about a client that asks for this and
+/// that, with the chains and the checkpoint that logd itself made.
+pub(crate) fn recorded() -> Vec<u8> {
     let found = Arc::new(Mutex::new(Vec::new()));
     let out = Arc::clone(&found);
     let client = move |sys: &mut SimSys, _| {
@@ -206,24 +207,48 @@ pub(crate) fn recorded() -> Vec<Record> {
             let deadline = soon(sys);
             let _either = authority.check_cap(sys, ids::SELFTEST_CLIENT, name, deadline);
         }
-        let ep = connect(sys, names::LOGD, deadline).expect("a route");
-        let mut journal = log::Client::new(ep, 0x200);
-        let mut filter = log::AuditFilter::default();
-        loop {
-            let deadline = soon(sys);
-            let page = journal.audit_query(sys, &filter, 3, deadline).expect("audit.read");
-            filter.since_seq = page.next_seq;
-            let records: Vec<Record> = page.records.iter().collect();
-            let mut out = out.lock().expect("one thread at a time");
-            // Reading is recorded too: stop where only this reader is left.
-            if records.len() < 3 || out.len() > 200 {
-                return 0;
-            }
-            out.extend(records);
-        }
+        *out.lock().expect("one thread at a time") = read_journal(sys);
+        0
     };
-    let report =
-        Scenario::new().program(names::SELFTEST_CLIENT, client).run(names::SELFTEST_CLIENT);
-    assert_eq!(report.outcome, Ok(0));
+    let run = Scenario::new().program(names::SELFTEST_CLIENT, client);
+    assert_eq!(run.run(names::SELFTEST_CLIENT).outcome, Ok(0));
     found.lock().expect("the run is over").clone()
+}
+
+/// The journal up to a fresh checkpoint: reading is recorded too, so there is no other end.
+fn read_journal(sys: &mut SimSys) -> Vec<u8> {
+    let deadline = soon(sys);
+    let ep = connect(sys, names::LOGD, deadline).expect("a route");
+    let mut journal = log::Client::new(ep, 0x200);
+    let deadline = soon(sys);
+    let point = journal.audit_checkpoint(sys, 0, deadline).expect("audit.read");
+    let bytes: [u8; Checkpoint::BYTES] = point.try_into().expect("a whole checkpoint");
+    let point = Checkpoint::decode(&bytes).expect("a checkpoint");
+    let (mut since, mut all) = (0, Vec::<Chained>::new());
+    while since <= point.last_seq {
+        let deadline = soon(sys);
+        let page = journal.audit_chain(sys, since, 3, deadline).expect("audit.read");
+        since = page.next_seq;
+        all.extend(page.records.iter().filter(|chained| seq(chained) <= point.last_seq));
+    }
+    let mut file = Vec::new();
+    let mut writer = Writer::new(point.boot_id, |bytes: &[u8]| file.extend_from_slice(bytes));
+    let mut lanes = Vec::new();
+    for chained in &all {
+        if !lanes.contains(&chained.lane) {
+            lanes.push(chained.lane);
+            let (lane, before) = (chained.lane, chained.before);
+            writer.lane(&LaneStart { lane, first_seq: seq(chained), before });
+        }
+    }
+    for chained in &all {
+        writer.record(chained.lane, &chained.before, &chained.bytes);
+    }
+    writer.checkpoint(&bytes);
+    writer.finish();
+    file
+}
+
+fn seq(chained: &Chained) -> u64 {
+    Record::decode(&chained.bytes).map_or(0, |record| record.seq)
 }
