@@ -10,8 +10,9 @@ pub const MAX_SUBJECTS: usize = 16_384;
 pub const MAX_CAPABILITIES: usize = 1_024;
 /// Rules: ten per subject at the largest benchmark, with room to double.
 pub const MAX_RULES: usize = 262_144;
-/// (subject, capability) pairs with a rule: a row word addresses them with 24 bits.
-pub const MAX_CELLS: usize = 1 << 24;
+/// (subject, capability) pairs with a rule, and a dummy: half of the largest blob, a hundred per
+/// subject at the largest benchmark. A row word could address sixteen times as many.
+pub const MAX_CELLS: usize = 1 << 20;
 /// Facts: one bit each in one word.
 pub const MAX_FACTS: usize = 64;
 /// Conditional rules that may meet in one (subject, capability) pair: bounds the work of a
@@ -33,3 +34,7 @@ pub const MAX_FILES: usize = 128;
 pub const MAX_DEFINITIONS: usize = 256;
 /// Burst of a token bucket.
 pub const MAX_BURST: u32 = 1_000_000;
+/// First id of an installed bundle; boot services stand before it.
+pub const FIRST_BUNDLE_ID: u64 = 1_024;
+/// Last id of an installed bundle; the one behind it is nobody's.
+pub const LAST_BUNDLE_ID: u64 = u64::MAX - 1;

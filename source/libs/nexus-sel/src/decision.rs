@@ -30,6 +30,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, by code.
+    pub const ALL: [Self; 6] = [
+        Self::Allowed,
+        Self::DeniedByRule,
+        Self::NotPermitted,
+        Self::UnknownSubject,
+        Self::UnknownCapability,
+        Self::GateClosed,
+    ];
+
     /// The word used in audit text and tools.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,7 +1,5 @@
 //! What else a policy can be asked: names, facts, what there is, and what it is.
-use crate::layout::{
-    AT_DIGEST, AT_KEY, AT_SECTIONS, AT_SIGNATURE, AT_VERSION, Kind, NameHeader, u32_at,
-};
+use crate::layout::{AT_DIGEST, AT_VERSION, Kind, NameHeader, u32_at};
 use crate::name::{Name, pack_long, pack_short, words_of};
 use crate::policy::{Capability, Fact, Policy};
 
@@ -93,14 +91,6 @@ impl<'p> Policy<'p> {
     #[must_use]
     pub const fn rule_count(&self) -> u32 {
         self.rules
-    }
-
-    /// The signing key and the Ed25519 signature over the digest, unverified; `None` while
-    /// the policy is not signed.
-    #[must_use]
-    pub fn signature(&self) -> Option<([u8; 32], [u8; 64])> {
-        let signed = self.words.get(AT_SIGNATURE..AT_SECTIONS)?.iter().any(|word| *word != 0);
-        signed.then(|| (bytes_at(self.words, AT_KEY), bytes_at(self.words, AT_SIGNATURE)))
     }
 }
 

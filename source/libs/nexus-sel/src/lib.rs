@@ -18,11 +18,17 @@ mod layout;
 mod limits;
 mod name;
 mod open;
+mod packed;
 mod policy;
+mod signature;
 mod table;
 
 pub use decision::{AuditMode, Decision, Effect, Facts, Reason, RuleId};
 pub use limits::{Bucket, Buckets, LimitId, LimitSpec, Limits, NoLimits};
 pub use name::Name;
 pub use open::BlobError;
+pub use packed::PackedName;
 pub use policy::{Capability, Fact, Policy, Sensitivity, Subject};
+#[cfg(feature = "authoring")]
+pub use signature::with_signature;
+pub use signature::{stated_blob, stated_version};

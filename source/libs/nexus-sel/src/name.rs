@@ -19,19 +19,16 @@ pub(crate) fn pack_long(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
     if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES {
         return None;
     }
-    let at = |start: usize| word_at(bytes, start);
-    Some([at(0), at(8), at(16), at(24), at(32), at(40)])
-}
-
-/// The word that starts at `start`, whole, partial or absent, of a name of 8 bytes or more.
-#[inline]
-fn word_at(bytes: &[u8], start: usize) -> u64 {
-    let Some(rest) = bytes.get(start..) else { return 0 };
-    match (rest.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(whole), _) => u64::from_le_bytes(*whole),
-        (None, Some(last)) if !rest.is_empty() => shift_out(last, rest.len()),
-        _ => 0,
+    let mut words = [0; MAX_NAME_WORDS];
+    let mut slots = words.iter_mut();
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (chunk, slot) in whole.iter().zip(slots.by_ref()) {
+        *slot = u64::from_le_bytes(*chunk);
     }
+    if let (false, Some(slot), Some(last)) = (rest.is_empty(), slots.next(), bytes.last_chunk()) {
+        *slot = shift_out(last, rest.len());
+    }
+    Some(words)
 }
 
 /// The words of a packed name that are stored.
@@ -56,7 +53,7 @@ pub(crate) const fn words_of(len: usize) -> usize {
 }
 
 /// Names up to here take the short way.
-const SHORT_BYTES: usize = 16;
+pub(crate) const SHORT_BYTES: usize = 16;
 /// Their words.
 const SHORT_WORDS: usize = 2;
 

@@ -121,7 +121,7 @@ impl<'p> Policy<'p> {
     }
 
     #[cold]
-    fn without_capability(&self, subject: u64) -> Decision {
+    pub(crate) fn without_capability(&self, subject: u64) -> Decision {
         unknown(match self.find_row(subject) {
             Some(_) => Reason::UnknownCapability,
             None => Reason::UnknownSubject,
@@ -162,7 +162,7 @@ impl<'p> Policy<'p> {
 
     /// The row of a subject, as a word offset into the rows.
     #[inline]
-    fn find_row(&self, id: u64) -> Option<u64> {
+    pub(crate) fn find_row(&self, id: u64) -> Option<u64> {
         match self.id_slot(id) {
             Some(row) => Some(row),
             None => self.find_class(id),
@@ -186,20 +186,31 @@ impl<'p> Policy<'p> {
     /// The header of a capability: a hash finds the only candidate, every word decides.
     #[inline]
     fn find_capability(&self, name: &[u8]) -> Option<NameHeader> {
-        let Some(words) = pack_short(name) else { return self.find_long(name) };
-        let slot = self.caps.slot(self.caps.seed.hash_name(&words), self.cap_slots.len());
+        match pack_short(name) {
+            Some(words) => self.find_short(&words, name.len()),
+            None => self.find_long(name),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn find_short(&self, words: &[u64; 2], len: usize) -> Option<NameHeader> {
+        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
         let [header, first, second, _] = *self.cap_slots.get(slot)?;
         let header = NameHeader(header);
-        let differ = (first ^ words[0]) | (second ^ words[1]) | (header.len() ^ name.len()) as u64;
+        let differ = (first ^ words[0]) | (second ^ words[1]) | (header.len() ^ len) as u64;
         (differ == 0).then_some(header)
     }
 
     #[cold]
     fn find_long(&self, name: &[u8]) -> Option<NameHeader> {
-        let words = pack_long(name)?;
-        let slot = self.caps.slot(self.caps.seed.hash_name(&words), self.cap_slots.len());
+        self.find_six(&pack_long(name)?, name.len())
+    }
+
+    #[inline]
+    pub(crate) fn find_six(&self, words: &[u64; 6], len: usize) -> Option<NameHeader> {
+        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
         let [.., at] = *self.cap_slots.get(slot)?;
-        self.matches((at as usize).checked_sub(1)?, &words, name.len())
+        self.matches((at as usize).checked_sub(1)?, words, len)
     }
 
     /// The header of the record at `at` if it has exactly this name. Words are compared with
@@ -222,7 +233,7 @@ impl<'p> Policy<'p> {
     }
 
     #[inline]
-    fn decide_at<L: Limits>(
+    pub(crate) fn decide_at<L: Limits>(
         &self,
         row: u64,
         cap: NameHeader,
@@ -318,6 +329,6 @@ fn unknown(reason: Reason) -> Decision {
 }
 
 #[inline]
-const fn audit_of(header: NameHeader) -> AuditMode {
+pub(crate) const fn audit_of(header: NameHeader) -> AuditMode {
     if header.audit_required() { AuditMode::Required } else { AuditMode::Normal }
 }

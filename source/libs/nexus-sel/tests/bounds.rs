@@ -151,6 +151,38 @@ fn conditional_rules_in_one_pair() {
     assert_eq!(refusal(&past), "MAX_CHAIN");
 }
 
+/// The first `cells` pairs of a policy with every capability allowed.
+fn dense(subjects: usize, cells: usize) -> Model {
+    let mut dense = model(subjects, MAX_CAPABILITIES);
+    dense.rules = 1;
+    let pairs = (0..cells).map(|i| ((i / MAX_CAPABILITIES) as u32, (i % MAX_CAPABILITIES) as u32));
+    dense.cells = pairs.map(|at| (at, Cell::Rule(Effect::Allow, 1))).collect();
+    dense
+}
+
+#[test]
+fn cells() {
+    // One of them is the dummy in front.
+    let at = emit(&dense(1_024, MAX_CELLS - 1)).unwrap();
+    let policy = Policy::open(&at).unwrap();
+    assert!(policy.decide(1 << 17, b"cap.n01023", Facts::NONE).is_allow());
+    assert!(policy.decide(1_024 << 17, b"cap.n01022", Facts::NONE).is_allow());
+    assert!(!policy.decide(1_024 << 17, b"cap.n01023", Facts::NONE).is_allow());
+    assert_eq!(refusal(&dense(1_024, MAX_CELLS)), "MAX_CELLS");
+}
+
+/// One cell is one word, so that cells fill a blob to its last word.
+#[test]
+fn blob_words() {
+    let empty = emit(&dense(MAX_SUBJECTS, 0)).unwrap().len();
+    let room = MAX_BLOB_WORDS - empty;
+    assert!(room < MAX_CELLS, "{room}");
+    let at = emit(&dense(MAX_SUBJECTS, room)).unwrap();
+    assert_eq!(at.len(), MAX_BLOB_WORDS);
+    assert!(Policy::open(&at).unwrap().decide(1 << 17, b"cap.n00007", Facts::NONE).is_allow());
+    assert_eq!(refusal(&dense(MAX_SUBJECTS, room + 1)), "MAX_BLOB_WORDS");
+}
+
 #[test]
 fn names_of_48_bytes() {
     let mut model = model(1, 0);

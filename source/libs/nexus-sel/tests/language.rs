@@ -502,9 +502,100 @@ fn warnings() {
 /// A hole in a wildcard, an exception by gate, a limited grant beside a gated one: no noise.
 #[test]
 fn sound_policies_are_quiet() {
-    let text = "schema = 2\n[facts]\nf = { owner = \"init\", meaning = \"m\" }\n\
+    let text = "schema = 2\n[lints]\nunenforced-capability = \"allow\"\nunused-capability = \"allow\"\n\
+        [facts]\nf = { owner = \"init\", meaning = \"m\" }\n\
         [gates]\ng = { when = \"f\", meaning = \"m\" }\n[allow]\n\
         app-a = [\"fs.*\", \"key.use\"]\napp-b = [{ capability = \"key.use\", when = \"g\" }]\n\
         [deny]\napp-a = [\"fs.write\", { capability = \"key.use\", when = \"g\" }]\n";
     assert!(codes(build_with(REGISTRY, &[text]), Level::Warning).is_empty());
+}
+
+// ---- targets and bundles -----------------------------------------------------------------------
+
+const PUBLISHERS: &str = "[\"bundle.install.*\"]\nexpand = [\"acme\", \"example.org\"]\n\
+    meaning = \"m\"\nenforcer = \"init\"\n[\"route.*\"]\nexpand = \"providers\"\nmeaning = \"m\"\nenforcer = \"init\"\n";
+
+#[test]
+fn targets_are_part_of_the_name() {
+    let text = "schema = 2\n[allow]\n\
+        app-a = [{ capability = \"bundle.install\", target = \"acme\" }]\n\
+        app-b = [{ capability = \"bundle.install\", target = [\"acme\", \"example.org\"] }]\n\
+        logd = [{ capability = [\"bundle.install\", \"route\"], target = \"*\" }]\n";
+    let policy = build_with(PUBLISHERS, &[text]).unwrap_or_else(|errors| panic!("\n{errors}"));
+    for (subject, capability, reason) in [
+        (20, "bundle.install.acme", Reason::Allowed),
+        (20, "bundle.install.example.org", Reason::NotPermitted),
+        (20, "bundle.install", Reason::UnknownCapability),
+        (20, "bundle.install.evil", Reason::UnknownCapability),
+        (21, "bundle.install.example.org", Reason::Allowed),
+        (3, "bundle.install.acme", Reason::Allowed),
+        (3, "route.init", Reason::Allowed),
+    ] {
+        assert_eq!(ask(&policy, subject, capability, Facts::NONE), reason, "{capability}");
+    }
+}
+
+#[test]
+fn test_reject_targets() {
+    let rule = |body: &str| format!("schema = 2\n[allow]\napp-a = [{{ {body} }}]\n");
+    for (code, body) in [
+        ("unknown-capability", "capability = \"bundle.install\", target = \"amce\""),
+        ("unknown-capability", "capability = \"bundle.install\""),
+        ("empty-list", "capability = \"bundle.install\", target = []"),
+        ("wrong-type", "capability = \"bundle.install\", target = 1"),
+        ("empty-wildcard", "capability = \"route.init\", target = \"*\""),
+    ] {
+        let errors = build_with(PUBLISHERS, &[&rule(body)]).unwrap_err();
+        assert_eq!(errors.items[0].code, code, "\n{errors}");
+    }
+    for (code, expand) in [
+        ("empty-list", "[]"),
+        ("invalid-name", "[\"Acme\"]"),
+        ("wrong-type", "[1]"),
+        ("duplicate-capability", "[\"acme\", \"acme\"]"),
+    ] {
+        let registry =
+            format!("[\"x.*\"]\nexpand = {expand}\nmeaning = \"m\"\nenforcer = \"init\"\n");
+        let errors = build_with(&registry, &["[allow]\n"]).unwrap_err();
+        assert_eq!(errors.items[0].code, code, "\n{errors}");
+    }
+}
+
+#[test]
+fn bundles_are_one_class_behind_the_boot_services() {
+    let services = vec![("init".to_owned(), 1_023)];
+    let system = SystemNames::new(services, vec!["init".to_owned()]).with_bundles();
+    let rules = Input::new("base.toml", "[allow]\nbundle = [\"fs.read\"]\n");
+    let policy = compile(Input::new("capabilities.toml", REGISTRY), vec![rules], &system).unwrap();
+    for (id, reason) in [
+        (1_023, Reason::NotPermitted),
+        (1_022, Reason::UnknownSubject),
+        (1_024, Reason::Allowed),
+        (u64::MAX - 1, Reason::Allowed),
+        (u64::MAX, Reason::UnknownSubject),
+    ] {
+        assert_eq!(ask(&policy, id, "fs.read", Facts::NONE), reason, "{id}");
+    }
+}
+
+// ---- packed names ------------------------------------------------------------------------------
+
+#[test]
+fn a_packed_name_decides_as_its_bytes_do() {
+    let policy =
+        build(&["schema = 2\n[allow]\napp-a = [\"fs.*\"]\n[deny]\napp-a = [\"fs.write\"]\n"]);
+    let blob = policy.policy().unwrap();
+    let long = "x".repeat(48);
+    for name in
+        ["fs.read", "fs.write", "fs.meta.read", "key.use", "no", "route.selftest-peer", &long]
+    {
+        for subject in [20, 21, 99] {
+            let packed = nexus_sel::PackedName::new(name.as_bytes()).unwrap();
+            let one = blob.decide(subject, name.as_bytes(), Facts::NONE);
+            let two = blob.decide_packed(subject, &packed, Facts::NONE, &mut NoLimits);
+            assert_eq!(one, two, "{subject} {name}");
+        }
+    }
+    assert!(nexus_sel::PackedName::new(b"").is_none());
+    assert!(nexus_sel::PackedName::new(&[b'a'; 49]).is_none());
 }

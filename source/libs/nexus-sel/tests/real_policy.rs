@@ -6,33 +6,34 @@
     clippy::unwrap_used,
     reason = "tests"
 )]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nexus_manifest::authoring::System;
 use nexus_sel::authoring::{Compiled, Input, SystemNames, compile_dir, expect, from_bytes, reemit};
 use nexus_sel::{Facts, Policy, Reason};
 
-/// The services of the contract; the boot manifest's own test keeps names and ids in step.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+fn manifest() -> System {
+    System::load(&root()).unwrap_or_else(|faults| panic!("\n{faults}"))
+}
+
+/// The names and ids of the real manifest, as the image builder hands them over.
 fn system() -> SystemNames {
-    let services = [
-        ("nexus-init", 1),
-        ("policyd", 2),
-        ("logd", 3),
-        ("selftest-client", 20),
-        ("selftest-peer", 21),
-        ("bench-client", 30),
-        ("bench-server", 31),
-        ("probe", 900),
-    ];
-    let providers = ["nexus-init", "policyd", "logd", "selftest-peer", "bench-server"];
-    SystemNames::new(
-        services.map(|(name, id)| (name.to_owned(), id)).to_vec(),
-        providers.map(str::to_owned).to_vec(),
-    )
+    let manifest = manifest();
+    let services = manifest.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
+    let providers = manifest.services.iter().filter(|s| s.provides.is_some());
+    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect()).with_bundles()
 }
 
 fn real() -> Compiled {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../recipes/policy");
-    compile_dir(&dir, &system()).unwrap_or_else(|errors| panic!("\n{errors}"))
+    let dir = root().join("recipes/policy");
+    let mut built = compile_dir(&dir, &system()).unwrap_or_else(|errors| panic!("\n{errors}"));
+    let report = expect::run_dir(&built, &dir.join("tests"));
+    built.lint_tests(&report);
+    built
 }
 
 #[test]
@@ -73,6 +74,32 @@ fn decides() {
     assert_eq!(policy.subject_id(b"logd\0"), None);
 }
 
+/// Every channel the manifest declares is allowed, and nothing else a manifest could wire up.
+#[test]
+fn routes_are_those_of_the_manifest() {
+    let (manifest, real) = (manifest(), real());
+    let policy = real.policy().unwrap();
+    let providers = manifest.services.iter().filter(|service| service.provides.is_some());
+    let providers: Vec<&str> = providers.map(|service| service.name.value.as_str()).collect();
+    let mut allowed = 0;
+    for service in &manifest.services {
+        assert_eq!(policy.subject_id(service.name.value.as_bytes()), Some(service.id.value));
+        let calls = service.calls.iter().map(|call| &manifest.services[call.value].name.value);
+        let calls: Vec<&String> = calls.collect();
+        for provider in &providers {
+            let route = format!("route.{provider}");
+            let decision = policy.decide(service.id.value, route.as_bytes(), Facts::NONE);
+            // The supervisor makes the channels; it holds its own without asking.
+            let supervisor =
+                service.name.value == manifest.services[manifest.supervisor].name.value;
+            let expected = calls.iter().any(|call| call.as_str() == *provider) && !supervisor;
+            assert_eq!(decision.is_allow(), expected, "{} {route}", service.name.value);
+            allowed += usize::from(expected);
+        }
+    }
+    assert!(allowed >= 5, "{allowed} routes");
+}
+
 #[test]
 fn reemits_byte_identical() {
     let real = real();
@@ -84,8 +111,7 @@ fn reemits_byte_identical() {
 
 #[test]
 fn expected_decisions_hold_and_touch_every_rule() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../recipes/policy/tests");
-    let report = expect::run_dir(&real(), &dir);
+    let report = expect::run_dir(&real(), &root().join("recipes/policy/tests"));
     assert!(report.asked > 40 && report.faults.items.is_empty(), "\n{}", report.faults);
     assert!(report.untested.is_empty(), "no test touches {:#?}", report.untested);
 }

@@ -67,10 +67,45 @@ pub(crate) fn lints(
         if !winners.contains(&id) && !reported.contains(&place.order()) {
             out.extend(idle(rule, rules, model));
         }
-        if rule.entry.effect == Effect::Allow && rule.entry.capability.text.contains('*') {
+        if rule.entry.effect == Effect::Allow {
             out.extend(broad(rule, scope.caps));
+            out.extend(unenforced(rule, scope.caps));
         }
     }
+    unused(rules, scope.caps, out);
+}
+
+/// Enforced capabilities that no rule allows anybody; a family counts as one.
+fn unused(rules: &[Written], caps: &[Registered], out: &mut Vec<Diagnostic>) {
+    let allows = rules.iter().filter(|rule| rule.rule.effect == Effect::Allow);
+    let used: BTreeSet<u32> = allows.flat_map(|rule| rule.rule.caps.iter().copied()).collect();
+    let mut idle: BTreeMap<(usize, usize), Option<&Registered>> = BTreeMap::new();
+    for (index, cap) in (0_u32..).zip(caps) {
+        let entry = idle.entry(cap.entry.order()).or_insert(Some(cap));
+        if cap.reserved || used.contains(&index) {
+            *entry = None;
+        }
+    }
+    for cap in idle.into_values().flatten() {
+        let message = format!("nobody is allowed `{}`", cap.name);
+        let found = Diagnostic::warning("unused-capability", message);
+        let help = "allow it to somebody, or say `status = \"reserved\"`";
+        out.push(found.at(&cap.entry, format!("{} asks for it in vain", cap.enforcer)).help(help));
+    }
+}
+
+/// Grants of names that no running service enforces: they mean nothing yet, and something one
+/// day without anybody looking.
+fn unenforced(rule: &Written, caps: &[Registered]) -> Option<Diagnostic> {
+    let covered = rule.rule.caps.iter().filter_map(|cap| caps.get(*cap as usize));
+    let reserved: Vec<&Registered> = covered.filter(|cap| cap.reserved).collect();
+    let first = reserved.first()?;
+    let names: Vec<&str> = reserved.iter().map(|cap| cap.name.as_str()).collect();
+    let capability = &rule.entry.capability;
+    let message = format!("`{}` is granted, but nobody enforces it yet", capability.text);
+    let label = format!("{} reserved for `{}`", names.join(", "), first.enforcer);
+    let found = Diagnostic::warning("unenforced-capability", message).at(&capability.place, label);
+    Some(found.help("grant it when its enforcer exists"))
 }
 
 fn idle(rule: &Written, rules: &[Written], model: &Model) -> Option<Diagnostic> {
@@ -97,6 +132,9 @@ fn broad(rule: &Written, caps: &[Registered]) -> Option<Diagnostic> {
         .map(|cap| cap.name.as_str())
         .collect();
     let capability = &rule.entry.capability;
+    if !capability.text.contains('*') {
+        return None;
+    }
     let message = format!("`{}` grants sensitive capabilities", capability.text);
     (!high.is_empty()).then(|| {
         Diagnostic::warning("broad-wildcard", message)
@@ -157,7 +195,8 @@ pub(crate) fn assertions(
             let found = Diagnostic::error("never-violated", message)
                 .at(&rule.entry.capability.place, "granted here")
                 .at(&never.place, "forbidden here")
-                .help(format!("the reason given: {}", never.reason));
+                .help(format!("the reason given: {}", never.reason))
+                .help("take the grant away, or name the subject in `except`");
             scope.out.push(found);
         }
     }

@@ -61,10 +61,13 @@ pub(crate) struct Document {
     /// Every subject with an entry, also an empty one.
     pub(crate) subjects: Vec<Word>,
     pub(crate) nevers: Vec<Never>,
+    /// Lints and the levels asked for.
+    pub(crate) lints: Vec<(Word, Word)>,
 }
 
-const TOP: &[&str] = &["schema", "version", "groups", "facts", "gates", "allow", "deny", "never"];
-const ENTRY: &[&str] = &["capability", "when", "until", "limit"];
+const TOP: &[&str] =
+    &["schema", "version", "groups", "facts", "gates", "allow", "deny", "never", "lints"];
+const ENTRY: &[&str] = &["capability", "target", "when", "until", "limit"];
 const LIST: &str = "selftest-client = [\"ipc.core\"]";
 
 /// Reads a rule file.
@@ -93,6 +96,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Document {
             "facts" => document.facts = facts(reader, value),
             "gates" => document.gates = gates(reader, value),
             "never" => document.nevers = nevers(reader, value),
+            "lints" => document.lints = lints(reader, value),
             _ => {}
         }
     }
@@ -195,7 +199,14 @@ fn conditional(
     let owner = Word { text: "a rule".into(), place: place.clone() };
     reader.only(table, "a rule", ENTRY);
     let Some(capability) = reader.required(table, &owner, "capability") else { return };
-    let capabilities = reader.words(capability, "`capability`", "capability = \"fs.read\"");
+    let mut capabilities = reader.words(capability, "`capability`", "capability = \"fs.read\"");
+    if let Some(value) = table.get("target") {
+        let targets = reader.words(value, "`target`", "target = \"execd\"");
+        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
+            empty_list(reader, value, "`target`", "no target at all would be no rule");
+        }
+        capabilities = targeted(&capabilities, &targets);
+    }
     let when = table.get("when").map(|v| reader.words(v, "`when`", "when = \"bring-up\""));
     if let (Some([]), Some(value)) = (when.as_deref(), table.get("when")) {
         empty_list(reader, value, "`when`", "no gate at all would be no condition");
@@ -212,6 +223,17 @@ fn conditional(
         (entry.when, entry.until, entry.limit) = (when.clone().unwrap_or_default(), until, limit);
         out.push(entry);
     }
+}
+
+/// A capability about one target is a name of its own: `bundle.install` for `acme` is
+/// `bundle.install.acme`.
+fn targeted(capabilities: &[Word], targets: &[Word]) -> Vec<Word> {
+    let pairs = capabilities.iter().flat_map(|cap| targets.iter().map(move |target| (cap, target)));
+    let word = |(cap, target): (&Word, &Word)| Word {
+        text: format!("{}.{}", cap.text, target.text),
+        place: if targets.len() > 1 { target.place.clone() } else { cap.place.clone() },
+    };
+    pairs.map(word).collect()
 }
 
 /// `{ count = 5, per = "1s" }`: a bucket of `count` that refills in `per`.
@@ -328,4 +350,15 @@ fn nevers(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Never> {
         nevers.push(Never { place, capabilities, subjects, except, reason });
     }
     nevers
+}
+
+fn lints(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(Word, Word)> {
+    const EXAMPLE: &str = "broad-wildcard = \"deny\"";
+    let Some(table) = reader.table(value, "`[lints]`", "[lints]") else { return Vec::new() };
+    let mut lints = Vec::new();
+    for (key, value) in table.iter() {
+        let name = reader.key(key);
+        lints.extend(reader.word(value, "a level", EXAMPLE).map(|level| (name, level)));
+    }
+    lints
 }

@@ -71,14 +71,6 @@ struct Run<'a> {
 }
 
 const KEYS: &[&str] = &["subject", "allow", "deny", "reason", "facts"];
-const REASONS: [Reason; 6] = [
-    Reason::Allowed,
-    Reason::DeniedByRule,
-    Reason::NotPermitted,
-    Reason::UnknownSubject,
-    Reason::UnknownCapability,
-    Reason::GateClosed,
-];
 
 /// Limits are not what these files are about: every bucket is full.
 struct Full;
@@ -134,10 +126,10 @@ impl Run<'_> {
             table.get("reason").and_then(|v| reader.word(v, "`reason`", "\"gate-closed\""));
         let denied = match &reason {
             None => Reason::NotPermitted,
-            Some(word) => match REASONS.iter().find(|r| r.as_str() == word.text) {
+            Some(word) => match Reason::ALL.iter().find(|r| r.as_str() == word.text) {
                 Some(reason) => *reason,
                 None => {
-                    let list = REASONS.map(Reason::as_str).join(", ");
+                    let list = Reason::ALL.map(Reason::as_str).join(", ");
                     let message = format!("`{}` is not a reason", word.text);
                     let fault = Diagnostic::error("unknown-value", message);
                     return reader.out.push(fault.at(&word.place, list));

@@ -8,6 +8,7 @@ mod document;
 mod emit;
 pub mod expect;
 mod explain;
+mod lints;
 mod model;
 mod perfect;
 mod reader;
@@ -22,19 +23,24 @@ use std::path::Path;
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Level, Place, Position, Source};
 pub use emit::{EmitError, emit, from_bytes, reemit, to_bytes};
 pub use explain::{Explanation, Role, RuleSource};
+pub use lints::{LINTS, Lint, LintLevel};
 pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
 pub use registry::Registered;
 pub use spelling::suggest;
 pub use unreviewed::UNREVIEWED;
 
-use crate::bounds::{MAX_CHAIN, MAX_FILE_BYTES, MAX_FILES};
+use crate::bounds::{FIRST_BUNDLE_ID, LAST_BUNDLE_ID, MAX_CHAIN, MAX_FILE_BYTES, MAX_FILES};
 use crate::decision::Effect;
 use document::Document;
+use lints::Lints;
 use reader::Reader;
 use resolve::{Scope, Written};
 
 /// The registry's file name.
 pub const REGISTRY: &str = "capabilities.toml";
+
+/// The subject that stands for every installed bundle.
+pub const BUNDLE: &str = "bundle";
 
 /// Names the policy may mention, taken from the boot manifest by the caller.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +59,13 @@ impl SystemNames {
     #[must_use]
     pub fn new(services: Vec<(String, u64)>, providers: Vec<String>) -> Self {
         Self { services, providers, classes: Vec::new() }
+    }
+
+    /// Adds the class `bundle`: whatever will be installed, known by its range of ids alone.
+    #[must_use]
+    pub fn with_bundles(mut self) -> Self {
+        self.classes.push((BUNDLE.to_owned(), FIRST_BUNDLE_ID, LAST_BUNDLE_ID));
+        self
     }
 }
 
@@ -89,6 +102,9 @@ pub struct Compiled {
     /// The resolved policy.
     pub model: Model,
     resolved: Vec<Rule>,
+    /// Where the capability of each rule is written.
+    places: Vec<Place>,
+    lints: Lints,
 }
 
 /// Compiles the policy tree.
@@ -189,7 +205,14 @@ fn compile_with(
     let mut built = build(&caps, &documents, system, found, unreadable);
     let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
     unreviewed::check(&sources, &mut built.found);
-    finish(built, caps, sources)
+    let entries = documents.iter().flat_map(|document| &document.lints);
+    let mut lints = Lints::read(entries, &sources, &mut built.found);
+    if !built.found.iter().any(|item| item.level == Level::Error) {
+        built.found = lints.settle(built.found, &sources);
+        let idle = lints.settle(lints.idle(false), &sources);
+        built.found.extend(idle);
+    }
+    finish(built, caps, sources, lints)
 }
 
 /// Text of a file; bytes that are not UTF-8 are an error with a place.
@@ -339,6 +362,7 @@ fn finish(
     built: Built,
     registry: Vec<Registered>,
     sources: Vec<Source>,
+    lints: Lints,
 ) -> Result<Compiled, Diagnostics> {
     let Built { found, written, model } = built;
     let mut warnings = Diagnostics { sources, items: found };
@@ -356,6 +380,8 @@ fn finish(
         }
     };
     let rules = explain::sources(&written, &warnings);
+    let places = written.iter().map(|written| written.entry.capability.place.clone()).collect();
     let resolved = written.into_iter().map(|written| written.rule).collect();
-    Ok(Compiled { blob: to_bytes(&words), words, warnings, rules, registry, model, resolved })
+    let blob = to_bytes(&words);
+    Ok(Compiled { blob, words, warnings, rules, registry, model, resolved, places, lints })
 }

@@ -22,8 +22,10 @@ pub struct Registered {
     pub sensitivity: Sensitivity,
     /// What audit guarantees.
     pub audit: AuditMode,
-    /// Where it is registered.
+    /// Where it is named: its own name, or its target in a list.
     pub place: Place,
+    /// The entry that registers it; the members of a family share one.
+    pub entry: Place,
 }
 
 const KEYS: &[&str] = &["meaning", "enforcer", "status", "sensitivity", "audit", "expand"];
@@ -102,14 +104,15 @@ fn capability(
         _ => AuditMode::Normal,
     };
     let expand = table.get("expand");
-    let make = |full: String| Registered {
-        name: full,
+    let make = |full: Word| Registered {
+        name: full.text,
         meaning: meaning.clone(),
         enforcer: enforcer.as_ref().map_or(String::new(), |word| word.text.clone()),
         reserved,
         sensitivity,
         audit,
-        place: name.place.clone(),
+        place: full.place,
+        entry: name.place.clone(),
     };
     names(reader, name, expand, system).into_iter().map(make).collect()
 }
@@ -120,31 +123,26 @@ fn names(
     name: &Word,
     expand: Option<&Value<'_>>,
     system: &SystemNames,
-) -> Vec<String> {
+) -> Vec<Word> {
     match (name.text.strip_suffix(".*"), expand) {
         (None, None) => {
             if reader.named(name, "capability") {
-                vec![name.text.clone()]
+                vec![name.clone()]
             } else {
                 Vec::new()
             }
         }
         (Some(family), Some(value)) => {
-            choice(reader, Some(value), "expand", &["providers"]);
             let word = Word { text: family.to_owned(), place: name.place.clone() };
             reader.named(&word, "capability family");
-            let members = system.providers.iter().map(|provider| Word {
-                text: format!("{family}.{provider}"),
-                place: name.place.clone(),
-            });
-            let mut valid: Vec<Word> = members.collect();
+            let mut valid = members(reader, family, name, value, system);
             valid.retain(|word| reader.named(word, "generated capability"));
-            valid.into_iter().map(|word| word.text).collect()
+            valid
         }
         (Some(_), None) => {
             let message = format!("`{}` is a family, but nothing fills it", name.text);
             let error = Diagnostic::error("bad-family", message);
-            let help = "add `expand = \"providers\"`, or register each name";
+            let help = "add `expand = \"providers\"` or a list of targets, or register each name";
             reader.out.push(error.at(&name.place, "the vocabulary is closed").help(help));
             Vec::new()
         }
@@ -156,6 +154,30 @@ fn names(
             Vec::new()
         }
     }
+}
+
+/// What `expand` makes of a family: one name per provider, or per target of a list.
+fn members(
+    reader: &mut Reader<'_>,
+    family: &str,
+    name: &Word,
+    value: &Value<'_>,
+    system: &SystemNames,
+) -> Vec<Word> {
+    let full = |target: &str| format!("{family}.{target}");
+    if let Some(list) = value.get_ref().as_array() {
+        let targets = reader.words(value, "`expand`", "expand = [\"acme\"]");
+        if list.is_empty() {
+            let error = Diagnostic::error("empty-list", "`expand` is empty");
+            let place = reader.place(value.span());
+            reader.out.push(error.at(&place, "list the targets, or write `\"providers\"`"));
+        }
+        let word = |target: Word| Word { text: full(&target.text), place: target.place };
+        return targets.into_iter().map(word).collect();
+    }
+    choice(reader, Some(value), "expand", &["providers"]);
+    let word = |provider: &String| Word { text: full(provider), place: name.place.clone() };
+    system.providers.iter().map(word).collect()
 }
 
 fn check_enforcer(reader: &mut Reader<'_>, word: &Word, reserved: bool, system: &SystemNames) {
