@@ -1,0 +1,132 @@
+//! Every entry over random and mutated inputs: the same ones in every run, for a few seconds.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+use fuzz_entries::{Mutator, policy_blob, policy_toml, registry_toml, reseal, wire_frames, words};
+use nexus_sel::Policy;
+use nexus_sel::authoring::{Input, SystemNames, compile};
+use nexus_wire::PROTOCOLS;
+
+const BASE: &str = include_str!("../../../recipes/policy/base.toml");
+const REGISTRY: &str = include_str!("../../../recipes/policy/capabilities.toml");
+
+/// Small, with every kind of entry.
+const SMALL: &str = r#"schema = 2
+version = 7
+[facts]
+update = { owner = "logd", meaning = "m" }
+[gates]
+update = { when = "update", meaning = "m" }
+[groups]
+pair = ["logd", "policyd"]
+[allow]
+"*" = ["ipc.core"]
+pair = ["fs.*", { capability = "audit.read", when = "update" }]
+logd = [{ capability = "policy.delegate", limit = { count = 2, per = "1s" } }]
+policyd = [{ capability = "log.read", until = 2030-01-01T00:00:00Z }]
+[deny]
+policyd = ["fs.verify"]
+"#;
+
+fn blobs() -> Vec<Vec<u8>> {
+    let services = [("nexus-init", 1), ("policyd", 2), ("logd", 3)];
+    let services = services.map(|(name, id)| (name.to_owned(), id)).to_vec();
+    let system = SystemNames::new(services, vec!["logd".to_owned()]);
+    let registry = Input::new("capabilities.toml", REGISTRY);
+    let compiled = compile(registry, vec![Input::new("small.toml", SMALL)], &system);
+    vec![compiled.unwrap_or_else(|errors| panic!("\n{errors}")).blob]
+}
+
+#[test]
+fn policy_blobs() {
+    let seeds = blobs();
+    let mut resealed = words(&seeds[0]);
+    reseal(&mut resealed);
+    assert_eq!(resealed, words(&seeds[0]), "the digest is where this test thinks it is");
+    let mut mutator = Mutator::new(1);
+    let mut opened = 0;
+    for _ in 0..4_000 {
+        let bytes = mutator.damaged(&seeds);
+        policy_blob(&bytes);
+        let mut words = words(&bytes);
+        reseal(&mut words);
+        opened += usize::from(Policy::open(&words).is_ok());
+    }
+    for _ in 0..4_000 {
+        policy_blob(&mutator.bytes(4_096));
+    }
+    // Not everything may stop at the digest: the checks behind it are what is tested.
+    assert!(opened > 0, "no mutation came through");
+    println!("{opened} of 4000 mutated blobs open");
+}
+
+#[test]
+fn rule_files() {
+    let seeds = [SMALL.as_bytes().to_vec(), BASE.as_bytes().to_vec()];
+    let mut mutator = Mutator::new(2);
+    policy_toml(SMALL.as_bytes());
+    for _ in 0..400 {
+        policy_toml(&mutator.damaged(&seeds));
+    }
+    for _ in 0..400 {
+        policy_toml(&mutator.bytes(256));
+    }
+}
+
+#[test]
+fn registries() {
+    let seeds = [REGISTRY.as_bytes().to_vec()];
+    let mut mutator = Mutator::new(3);
+    registry_toml(REGISTRY.as_bytes());
+    for _ in 0..300 {
+        registry_toml(&mutator.damaged(&seeds));
+    }
+}
+
+/// Frames that begin as real ones do, with fields of random content.
+fn frame(mutator: &mut Mutator) -> Vec<u8> {
+    let protocol = PROTOCOLS[mutator.below(PROTOCOLS.len())];
+    let row = &protocol.ops[mutator.below(protocol.ops.len())];
+    let version = row.versions[mutator.below(row.versions.len())];
+    let mut bytes = protocol.magic.to_vec();
+    let reply = mutator.below(2) == 0;
+    bytes.push(version);
+    bytes.push(row.code | if reply { protocol.reply_bit } else { 0 });
+    if protocol.versions.contains(&(version, true)) {
+        bytes.extend((0..protocol.nonce_bytes).map(|_| b'n'));
+    }
+    if reply {
+        bytes.push(mutator.word().to_le_bytes()[0] & 3);
+    }
+    for field in if reply { row.reply } else { row.request } {
+        let spread = field.max.saturating_sub(field.min).min(24);
+        let len = field.min + mutator.below(spread + 1);
+        let mut part: Vec<u8> = (0..len).map(|_| b'a' + mutator.below(26) as u8).collect();
+        if field.min != field.max && !part.is_empty() {
+            part[0] = (len - 1) as u8;
+        }
+        bytes.extend(part);
+    }
+    bytes
+}
+
+#[test]
+fn frames() {
+    let mut mutator = Mutator::new(4);
+    let mut taken = 0;
+    for _ in 0..40_000 {
+        let frame = frame(&mut mutator);
+        wire_frames(&frame);
+        wire_frames(&mutator.damaged(std::slice::from_ref(&frame)));
+        let mut out = [0; nexus_wire::FRAME_MAX];
+        taken += usize::from(PROTOCOLS.iter().any(|p| (p.reencode)(&frame, &mut out).is_some()));
+    }
+    for _ in 0..20_000 {
+        wire_frames(&mutator.bytes(600));
+    }
+    assert!(taken > 4_000, "{taken} frames decoded: the generator makes only junk");
+    println!("{taken} of 40000 generated frames are requests");
+}
