@@ -79,7 +79,9 @@ fn slot(system: &System, service: &Service, s: &Slot) -> String {
         GrantKind::LaneBell { lane } => {
             add("_BIT", "Notification bit of the lane's bell.", "u64", lane_bit(lane));
         }
-        GrantKind::Kept { bytes } => add("_BYTES", "Bytes of it.", "usize", bytes),
+        GrantKind::Kept { bytes } | GrantKind::Dma { bytes } => {
+            add("_BYTES", "Bytes of it.", "usize", bytes);
+        }
         GrantKind::KernelLog => {
             let bit = 1u64.checked_shl(u32::from(KERNEL_LOG_BIT)).unwrap_or(0);
             add("_BIT", "Notification bit it is bound to.", "u64", bit);
@@ -118,6 +120,7 @@ fn describe(system: &System, s: &Slot) -> String {
         }
         GrantKind::Policy => "The sealed policy blob.".to_owned(),
         GrantKind::Kept { .. } => "Memory that survives restarts of this service.".to_owned(),
+        GrantKind::Dma { .. } => "Memory for its device; survives restarts.".to_owned(),
         GrantKind::Device { .. } => "A device window.".to_owned(),
         GrantKind::Irq { .. } => "An interrupt line.".to_owned(),
         GrantKind::Factory { .. } => "A process factory.".to_owned(),

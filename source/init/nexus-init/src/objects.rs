@@ -114,10 +114,13 @@ impl Objects {
                 gift(self.notify(consumer(image, lane)?)?, Rights::SIGNAL)
             }
             GrantKind::Policy => gift(self.policy?, Rights::READ),
-            GrantKind::Kept { .. } => {
-                let is_kept = |g: &&Grant| matches!(g.kind, GrantKind::Kept { .. });
-                let nth = service.grants.iter().take(at).filter(is_kept).count();
-                gift(*self.services.get(index)?.memory.get(nth)?, READ_WRITE)
+            kind @ (GrantKind::Kept { .. } | GrantKind::Dma { .. }) => {
+                let is_memory =
+                    |g: &&Grant| matches!(g.kind, GrantKind::Kept { .. } | GrantKind::Dma { .. });
+                let nth = service.grants.iter().take(at).filter(is_memory).count();
+                let dma = matches!(kind, GrantKind::Dma { .. });
+                let rights = if dma { READ_WRITE.or(Rights::DMA) } else { READ_WRITE };
+                gift(*self.services.get(index)?.memory.get(nth)?, rights)
             }
             GrantKind::Device { index } => gift(device(index)?, READ_WRITE),
             GrantKind::Irq { index } => gift(interrupt(image, index)?, Rights::MANAGE),
@@ -176,6 +179,7 @@ fn keep<S: Sys>(sys: &mut S, service: &Service) -> Result<Kept, Error> {
     for grant in &service.grants {
         match grant.kind {
             GrantKind::Kept { bytes } => push(&mut kept.memory, memory(sys, bytes)?)?,
+            GrantKind::Dma { bytes } => push(&mut kept.memory, dma_memory(sys, bytes)?)?,
             GrantKind::KernelLog => bind_kernel_log(sys, kept.notify)?,
             _ => {}
         }
@@ -191,6 +195,10 @@ fn bind_kernel_log<S: Sys>(sys: &mut S, notif: Handle) -> Result<(), Error> {
 
 fn memory<S: Sys>(sys: &mut S, len: u64) -> Result<Handle, Error> {
     sys.make(Call::VmoCreate { len, kind: VmoKind::Ram, authority: Handle::NONE })
+}
+
+fn dma_memory<S: Sys>(sys: &mut S, len: u64) -> Result<Handle, Error> {
+    sys.make(Call::VmoCreate { len, kind: VmoKind::Dma, authority: FACTORY })
 }
 
 fn push<T, const N: usize>(list: &mut Vec<T, N>, item: T) -> Result<(), Error> {

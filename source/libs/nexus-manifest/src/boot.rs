@@ -5,7 +5,7 @@ use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 /// Layout version; the reader refuses any other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Services in one image: the kernel's process table.
 pub const MAX_SERVICES: usize = 32;
 /// Shared-memory lanes: one audit lane now, room for three more producers.
@@ -124,6 +124,12 @@ pub enum GrantKind {
     Policy,
     /// RAM that survives restarts of this service, READ | WRITE.
     Kept {
+        /// Length, whole pages.
+        bytes: u64,
+    },
+    /// Memory for a device to reach, zeroed once and kept over restarts, READ | WRITE | DMA: a
+    /// device that still runs when its driver dies writes into nobody else's frames.
+    Dma {
         /// Length, whole pages.
         bytes: u64,
     },
@@ -264,7 +270,10 @@ impl BootManifest {
                 GrantKind::Factory { first, last, .. } => 0 < first && first <= last,
                 GrantKind::Irq { index } => usize::from(index) < self.devices.len(),
                 GrantKind::BootImage => false,
-                GrantKind::Policy | GrantKind::Kept { .. } | GrantKind::KernelLog => true,
+                GrantKind::Policy
+                | GrantKind::Kept { .. }
+                | GrantKind::Dma { .. }
+                | GrantKind::KernelLog => true,
             };
             unique && in_table && target
         })
@@ -341,7 +350,7 @@ mod tests {
     fn test_reject_what_does_not_fit_together() {
         let read = |m: &BootManifest| BootManifest::read(&bytes(m), 12288);
         let mut m = sample();
-        m.version = 2;
+        m.version = VERSION + 1;
         assert_eq!(read(&m), Err(BootError::Version));
         let mut m = sample();
         m.services[1].id = 2;

@@ -42,6 +42,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("bad-duration", "\"10s\"", "\"ten\""),
     ("missing-key", "id = 20\n", ""),
     ("two-users-of-a-device", "notify = true", "devices = [\"uart\"]\nnotify = true"),
+    ("dma-without-device", "notify = true", "dma = \"8K\"\nnotify = true"),
     ("overlapping-devices", "base = 0x1000_0000", "base = 0x10_0000"),
     ("device-over-ram", "base = 0x1000_0000", "base = 0x8000_0000"),
     ("lane-without-bell", "notify = true\n", ""),

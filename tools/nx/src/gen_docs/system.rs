@@ -127,6 +127,7 @@ fn describe(system: &System, slot: &Slot) -> String {
         GrantKind::LaneBell { lane: l } => format!("bell of lane {}", lane(l)),
         GrantKind::Policy => "sealed policy blob".to_owned(),
         GrantKind::Kept { bytes } => format!("{bytes} bytes kept over restarts"),
+        GrantKind::Dma { bytes } => format!("{bytes} bytes for its device"),
         GrantKind::Device { index } => format!("device window {}", device(index)),
         GrantKind::Irq { .. } => "interrupt line".to_owned(),
         GrantKind::Factory { first, last, priority, .. } => {

@@ -3,7 +3,7 @@
 use nexus_abi::{
     Call, Handle, Rights, Sys, SyscallMask,
     layout::{SLOT_CONNECT, SLOT_NOTIFY, SLOT_SERVER},
-    syscall::{FactoryCeiling, SourceOp},
+    syscall::{FactoryCeiling, SourceOp, VmoKind},
 };
 use nexus_manifest::boot::KERNEL_LOG_BIT;
 use nexus_system::slots::nexus_init::{BOOT_IMAGE, FACTORY, KERNEL_LOG};
@@ -68,8 +68,11 @@ fn every_service_gets_its_stanza_and_nothing_else() {
             (4, read_write, 0),
             (5, Rights::MANAGE, ceiling.pack().unwrap()),
             (6, Rights::READ, 0),
+            (7, read_write.or(Rights::DMA), 0),
         ];
         assert_eq!(slots(CLIENT), client);
+        let dma = Call::VmoCreate { len: 8192, kind: VmoKind::Dma, authority: FACTORY };
+        assert_eq!(env.0.log.iter().filter(|call| **call == dma).count(), 1);
         let client = env.0.gifts(CLIENT);
         assert_eq!(client[1].1, Handle::fixed(BOOT_IMAGE.slot() + 1), "the first device");
         assert_eq!(client[2].1, FACTORY);

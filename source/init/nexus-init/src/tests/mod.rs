@@ -65,7 +65,7 @@ fn service(id: u64, name: &str, priority: u8, image: Extent, grants: &[Grant]) -
 }
 
 /// policyd (policy, lane, bell), logd (lane, kept memory, kernel log), a client (device,
-/// factory, image) and a probe that is not started.
+/// factory, image, memory for the device) and a probe that is not started.
 fn system(blobs: &mut Vec<u8>) -> BootManifest {
     let mut blob = |bytes: &[u8]| {
         let offset = blobs.len() as u64;
@@ -115,6 +115,7 @@ fn system(blobs: &mut Vec<u8>) -> BootManifest {
             grant(4, GrantKind::Device { index: 0 }),
             grant(5, factory),
             grant(6, GrantKind::Image { service: 3 }),
+            grant(7, GrantKind::Dma { bytes: 8192 }),
         ],
     );
     client.serves = false;

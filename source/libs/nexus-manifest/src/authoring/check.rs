@@ -108,8 +108,15 @@ fn shape(system: &System, at: usize, service: &Service, sink: &Sink<'_>) {
     if (at == system.authority || at == system.journal) && service.provides.is_none() {
         sink.error(here, "the authority and the journal must `provide` a protocol");
     }
-    if service.notify && service.provides.is_none() {
-        sink.error(here, "`notify` binds to an endpoint: add `provides`");
+    let interrupted = service
+        .devices
+        .iter()
+        .any(|d| system.devices.get(d.value).is_some_and(|device| device.irq.is_some()));
+    if service.notify && service.provides.is_none() && !interrupted {
+        sink.error(here, "`notify` is for an endpoint or an interrupt: add `provides`");
+    }
+    if let Some(dma) = service.dma.as_ref().filter(|_| service.devices.is_empty()) {
+        sink.error(&dma.span, "`dma` is memory for a device: add `devices`");
     }
     if let Some(log) = &service.kernel_log {
         if !service.notify {

@@ -109,6 +109,8 @@ pub struct Service {
     pub devices: Vec<At<usize>>,
     /// Memory kept over restarts.
     pub kept: Vec<(At<String>, u64)>,
+    /// Memory its devices reach.
+    pub dma: Option<At<u64>>,
     /// Where `kernel-log = true` stands, if it does.
     pub kernel_log: Option<At<bool>>,
     /// Process factory.

@@ -154,6 +154,7 @@ impl Names<'_> {
                 .filter(|d| d.value != usize::MAX)
                 .collect(),
             kept: t.table("kept").map(|k| k.own_sizes()).unwrap_or_default(),
+            dma: t.size("dma"),
             kernel_log: t.flag("kernel-log").filter(|f| f.value),
             factory: t.table("factory").map(|f| self.read_factory(&f)),
             images: self.all(t.strings("images")),

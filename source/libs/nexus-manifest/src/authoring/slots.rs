@@ -86,6 +86,9 @@ fn from_stanza(system: &System, at: usize) -> Vec<(String, GrantKind)> {
     if service.kernel_log.is_some() {
         kinds.push(("KERNEL_LOG".into(), GrantKind::KernelLog));
     }
+    if let Some(dma) = &service.dma {
+        kinds.push(("DMA".into(), GrantKind::Dma { bytes: dma.value }));
+    }
     for index in service.devices.iter().map(|d| d.value) {
         let Some(device) = system.devices.get(index) else { continue };
         let name = constant(&device.name.value);
