@@ -1,0 +1,202 @@
+//! The shell around the state machine: the device, its interrupt, and the journal.
+
+use nexus_abi::{Call, Error, Handle, Sys, layout::SLOT_NOTIFY, syscall::SourceOp};
+use nexus_ipc::{
+    Deadline, connect,
+    log::{AuditFilter, AuditStats, Client, LogError},
+};
+use nexus_system::{ids, names, slots::controld as slots};
+use nexus_virtio::{BUFFER, Fault, Port, Registers};
+use nexus_wire::{Status, log};
+
+use crate::channel::{Channel, Outside, Records};
+
+/// Bit of the notification that the device's interrupt sets.
+const INTERRUPT_BIT: u8 = 0;
+const INTERRUPT: u64 = 1 << INTERRUPT_BIT;
+/// How long a connection to the journal may take: the supervisor may be starting a service.
+const CONNECT_NS: u64 = 500_000_000;
+/// How long the journal may take; it asks the authority first.
+const JOURNAL_NS: u64 = 500_000_000;
+/// How long the host's end may keep every buffer before an answer is dropped: a host that reads
+/// at all needs microseconds.
+const SEND_NS: u64 = 100_000_000;
+
+/// Exit code: the device broke its protocol. The next instance resets it.
+const DEVICE_FAULT: i32 = 1;
+/// Exit code: without its interrupt or notification there is no way to wait.
+const NOT_WIRED: i32 = 2;
+
+/// Serves the channel for as long as its device works. Without a device it waits for ever, so
+/// that nothing is restarted for nothing.
+pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
+    let slot = slots::DEVICE_VIRTIO_CONSOLE;
+    let port = match Port::open(sys, slot, (slots::DMA, slots::DMA_BYTES)) {
+        Ok(port) => port,
+        Err(Fault::Absent | Fault::WrongDevice) => {
+            sys.console("controld: no control channel on this machine\n");
+            loop {
+                if wait(sys, u64::MAX).is_err() {
+                    return NOT_WIRED;
+                }
+            }
+        }
+        Err(_) => {
+            sys.console("controld: the device could not be started\n");
+            return DEVICE_FAULT;
+        }
+    };
+    let mut line = Line { sys, port, journal: None, broken: false };
+    if line.control(SourceOp::Bind).is_err() {
+        return NOT_WIRED;
+    }
+    line.sys.console("controld: ready\n");
+    serve(&mut line)
+}
+
+fn serve<S: Sys>(line: &mut Line<'_, S>) -> i32 {
+    let mut channel = Channel::new();
+    let mut bytes = [0; BUFFER];
+    loop {
+        match line.port.receive(&mut bytes) {
+            Ok(Some(len)) => channel.handle(bytes.get(..len).unwrap_or_default(), line),
+            Ok(None) if line.rest(u64::MAX).is_err() => return NOT_WIRED,
+            Ok(None) => {}
+            Err(_) => line.broken = true,
+        }
+        if line.broken {
+            line.sys.console("controld: the device broke its protocol\n");
+            return DEVICE_FAULT;
+        }
+    }
+}
+
+/// Waits for the device's interrupt; `TimedOut` when the deadline passes.
+fn wait<S: Sys>(sys: &mut S, deadline_ns: u64) -> Result<(), Error> {
+    let notif = Handle::fixed(SLOT_NOTIFY);
+    sys.run(Call::Wait { notif, mask: INTERRUPT, deadline_ns }).map(|_| ())
+}
+
+/// The device and the journal.
+struct Line<'s, S> {
+    sys: &'s mut S,
+    port: Port<Registers>,
+    /// Made at the first question; controld starts without the journal.
+    journal: Option<Client>,
+    /// The device has done what no device may.
+    broken: bool,
+}
+
+impl<S: Sys> Line<'_, S> {
+    fn control(&mut self, op: SourceOp) -> Result<(), Error> {
+        let (source, notif) = (slots::IRQ_VIRTIO_CONSOLE, Handle::fixed(SLOT_NOTIFY));
+        let call = Call::SourceControl { source, op, notif, bit: INTERRUPT_BIT };
+        self.sys.run(call).map(|_| ())
+    }
+
+    /// Sleeps until the device has something, or the deadline has passed. The device is told
+    /// first and the line opened second, so that whatever comes after raises it again.
+    fn rest(&mut self, deadline_ns: u64) -> Result<(), Error> {
+        match wait(self.sys, deadline_ns) {
+            Ok(()) => {
+                self.port.acknowledge();
+                self.control(SourceOp::Ack)
+            }
+            Err(Error::TimedOut) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn connected(&mut self) -> Result<Client, Status> {
+        if let Some(client) = self.journal.take() {
+            return Ok(client);
+        }
+        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
+        let ep = connect(self.sys, names::LOGD, deadline).map_err(|_| Status::Unavailable)?;
+        let seed = self.sys.now_ns() as u32;
+        Ok(Client::new(ep, seed))
+    }
+
+    /// Asks the journal; the connection is kept as long as the journal answers.
+    fn ask<T>(
+        &mut self,
+        question: impl FnOnce(&mut Client, &mut S, Deadline) -> Result<T, LogError>,
+    ) -> Result<T, Status> {
+        let mut client = self.connected()?;
+        let deadline = Deadline::after_ns(self.sys, JOURNAL_NS);
+        let outcome = question(&mut client, self.sys, deadline);
+        if matches!(outcome, Ok(_) | Err(LogError::Refused(_))) {
+            self.journal = Some(client);
+        } else {
+            let _gone_either_way = self.sys.run(Call::CapClose { cap: client.endpoint() });
+        }
+        outcome.map_err(status)
+    }
+}
+
+/// What the journal said, in the words of this protocol.
+fn status(error: LogError) -> Status {
+    match error {
+        LogError::Ipc(Error::TimedOut) => Status::TimedOut,
+        LogError::Ipc(_) => Status::Unavailable,
+        LogError::Protocol => Status::Internal,
+        LogError::Refused(refused) => match refused {
+            log::Status::Denied => Status::Denied,
+            log::Status::Unavailable => Status::Unavailable,
+            log::Status::TooLarge => Status::TooLarge,
+            log::Status::OverLimit | log::Status::RateLimited => Status::Busy,
+            log::Status::Unsupported => Status::Unsupported,
+            _ => Status::Internal,
+        },
+    }
+}
+
+impl<S: Sys> Outside for Line<'_, S> {
+    fn now_ns(&mut self) -> u64 {
+        self.sys.now_ns()
+    }
+
+    fn own_id(&self) -> u64 {
+        ids::CONTROLD.0
+    }
+
+    fn query(
+        &mut self,
+        filter: &AuditFilter,
+        max: u8,
+        page: &mut Records,
+    ) -> Result<(usize, u64), Status> {
+        self.ask(|client, sys, deadline| {
+            let answer = client.audit_query(sys, filter, max, deadline)?;
+            let mut count = 0usize;
+            for (place, record) in page.iter_mut().zip(answer.records.iter()) {
+                *place = record.encode();
+                count = count.saturating_add(1);
+            }
+            Ok((count, answer.next_seq))
+        })
+    }
+
+    fn stats(&mut self) -> Result<AuditStats, Status> {
+        self.ask(|client, sys, deadline| client.audit_stats(sys, deadline))
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let until_ns = self.sys.now_ns().saturating_add(SEND_NS);
+        loop {
+            match self.port.send(bytes) {
+                Ok(true) => return,
+                Ok(false) if self.sys.now_ns() >= until_ns => return,
+                Ok(false) => {
+                    if self.rest(until_ns).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => {
+                    self.broken = true;
+                    return;
+                }
+            }
+        }
+    }
+}
