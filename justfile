@@ -17,6 +17,11 @@ start:
     cargo nx image --kind start
     cargo nx qemu --image start --interactive
 
+# Boot the start image and read its audit through the control channel
+test-control:
+    cargo nx image --kind start
+    ./tests/control/tail.sh
+
 # All host tests
 test: test-host test-os-lite test-scripts
 

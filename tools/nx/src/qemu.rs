@@ -14,6 +14,9 @@ mod tests;
 
 use folder::RunFolder;
 
+/// Where the control channel of an interactive run listens, below the top of the tree.
+pub(crate) const SOCKET: &str = "build/run/control.sock";
+
 /// The contract of the exit status, shown by `--help` of every command that boots.
 pub(crate) const EXIT_CODES: &str = "\
 Exit status:
@@ -52,6 +55,9 @@ pub(crate) struct QemuArgs {
     /// Give the terminal to the guest; nothing is judged (leave with Ctrl-A X)
     #[arg(long)]
     interactive: bool,
+    /// Where the control channel of an interactive run listens
+    #[arg(long, value_name = "PATH", default_value = SOCKET, requires = "interactive")]
+    control: String,
 }
 
 /// One boot to make.
@@ -110,19 +116,24 @@ pub(crate) fn run(root: &Path, args: &QemuArgs) -> u8 {
         smp: args.smp,
         timeout: args.timeout,
     };
-    let done = if args.interactive { interactive(&boot) } else { judged(&boot, args) };
+    let done =
+        if args.interactive { interactive(&boot, &args.control) } else { judged(&boot, args) };
     done.unwrap_or_else(|why| {
         eprintln!("nx qemu: {why}");
         USAGE
     })
 }
 
-fn interactive(boot: &Boot) -> Result<u8, String> {
+fn interactive(boot: &Boot, control: &str) -> Result<u8, String> {
     check_image(&boot.image)?;
     let folder = RunFolder::create(&boot.root)?;
-    let command = process::interactive_command(boot, &folder.serial());
+    if let Some(place) = boot.root.join(control).parent() {
+        std::fs::create_dir_all(place).map_err(|why| format!("{}: {why}", place.display()))?;
+    }
+    let command = process::interactive_command(boot, &folder.serial(), control);
     folder.write_command(&command)?;
     println!("Leave with Ctrl-A X.  Log: {}", folder.serial().display());
+    println!("Audit, live: cargo nx audit tail");
     process::foreground(command)
 }
 

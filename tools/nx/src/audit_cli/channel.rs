@@ -14,8 +14,6 @@ use nexus_wire::{
     control::{Decoder, ENVELOPE_MAX, Op, Reply, Request, Response, header},
 };
 
-/// Where `nx qemu --interactive` puts the socket, below the top of the tree.
-pub(crate) const SOCKET: &str = "build/run/control.sock";
 /// Protocol version spoken here.
 const VERSION: u8 = 1;
 /// How long one answer may take: the image may be booting, and asks two of its services.

@@ -9,9 +9,11 @@ use std::{
 use clap::ValueHint;
 use nexus_wire::audit::{Decision, Record};
 
+use crate::qemu::SOCKET;
+
 use super::{
     NOTHING, OK,
-    channel::{Channel, Hello, SOCKET, Trouble},
+    channel::{Channel, Hello, Trouble},
     filter::{self, Filter},
     json, names,
     style::{self, Style},

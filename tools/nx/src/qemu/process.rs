@@ -17,6 +17,9 @@ const EXIT_POLL: Duration = Duration::from_millis(5);
 /// Console bytes kept per run; a guest that prints more is broken.
 const LOG_MAX: usize = 16 << 20;
 
+/// The slot of recipes/system.toml's `virtio-console`.
+const CONTROL_BUS: &str = "virtio-mmio-bus.0";
+
 /// How a child is watched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -41,12 +44,20 @@ pub(super) fn command(boot: &Boot) -> Command {
 }
 
 /// The same machine on the terminal and in real time, its console also logged.
-pub(super) fn interactive_command(boot: &Boot, serial: &Path) -> Command {
+///
+/// Its control channel listens on `control`, a path below the tree's top: QEMU runs there, since
+/// a socket's address has no room for a long path.
+pub(super) fn interactive_command(boot: &Boot, serial: &Path, control: &str) -> Command {
     let mut console = std::ffi::OsString::from("stdio,id=console,mux=on,signal=off,logfile=");
     console.push(serial);
     let mut command = machine(boot);
     command.args(["-display", "none", "-serial", "chardev:console"]);
     command.args(["-mon", "chardev=console,mode=readline", "-chardev"]).arg(console);
+    command.args(["-chardev", &format!("socket,id=control,path={control},server=on,wait=off")]);
+    command.args(["-global", "virtio-mmio.force-legacy=false"]);
+    command.args(["-device", &format!("virtio-serial-device,bus={CONTROL_BUS},max_ports=1")]);
+    command.args(["-device", "virtconsole,chardev=control"]);
+    command.current_dir(&boot.root);
     command
 }
 
