@@ -71,6 +71,7 @@ const QUERY_HELP: &str = "Examples:
   nx audit query trail.nxa --decision deny
   nx audit query trail.nxa --subject selftest-client --cap 'route.*' --since 1.5s
   nx audit query trail.nxa --op 'kernel.*' --seq 100..200 --json
+  nx audit query --socket build/run/control.sock --last 50
 
 Every option narrows; an option given twice takes either value.";
 
@@ -92,11 +93,35 @@ Exit status:
 
 A key file holds one line of 64 hexadecimal digits; lines with # are comments.";
 
+/// Where the records are read from.
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// Exported trail
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "socket")]
+    file: Option<PathBuf>,
+    /// Read a running image instead, through its control channel
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, conflicts_with = "file")]
+    socket: Option<PathBuf>,
+}
+
+impl Source {
+    /// What it is called.
+    fn path(&self) -> &Path {
+        self.file.as_deref().or(self.socket.as_deref()).unwrap_or(Path::new(""))
+    }
+
+    fn read(&self, key: &Key) -> Result<Trail, String> {
+        match &self.socket {
+            Some(socket) => trail::live(socket),
+            None => trail::load(self.path(), key),
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct QueryArgs {
-    /// Exported trail
-    #[arg(value_hint = ValueHint::FilePath)]
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     #[command(flatten)]
     filter: Filter,
     /// At most this many, the last ones
@@ -111,9 +136,8 @@ struct QueryArgs {
 struct ShowArgs {
     /// Sequence number
     seq: u64,
-    /// Exported trail
-    #[arg(value_hint = ValueHint::FilePath)]
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Boot id, if the trail spans several boots
     #[arg(long, value_name = "ID", value_parser = filter::parse_number)]
     boot: Option<u64>,
@@ -121,9 +145,8 @@ struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 struct ExportArgs {
-    /// Exported trail
-    #[arg(value_hint = ValueHint::FilePath)]
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// What to write
     #[arg(long, short, value_enum, default_value = "jsonl")]
     format: export::Format,
@@ -152,9 +175,8 @@ struct VerifyArgs {
 
 #[derive(Debug, clap::Args)]
 struct ReportArgs {
-    /// Exported trail
-    #[arg(value_hint = ValueHint::FilePath)]
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// The page
     #[arg(long, value_name = "PAGE", value_hint = ValueHint::FilePath)]
     html: PathBuf,
@@ -180,23 +202,23 @@ pub(crate) fn run(root: &Path, args: &AuditArgs) -> u8 {
     })
 }
 
-/// The trail in a file; what is doubtful about it is said where results are not.
-fn load(file: &Path) -> Result<Trail, String> {
-    let trail = trail::load(file, &Key::default())?;
+/// The trail; what is doubtful about it is said where results are not.
+fn load(source: &Source) -> Result<Trail, String> {
+    let trail = source.read(&Key::default())?;
     if let Some(doubt) = trail.doubt() {
-        eprintln!("note: {}: {doubt}", file.display());
+        eprintln!("note: {}: {doubt}", source.path().display());
     }
     Ok(trail)
 }
 
-fn select(file: &Path, filter: &Filter) -> Result<Vec<Record>, String> {
-    let mut records = load(file)?.records;
+fn select(source: &Source, filter: &Filter) -> Result<Vec<Record>, String> {
+    let mut records = load(source)?.records;
     records.retain(|record| filter.takes(record));
     Ok(records)
 }
 
 fn query(args: &QueryArgs) -> Result<u8, String> {
-    let records = select(&args.file, &args.filter)?;
+    let records = select(&args.source, &args.filter)?;
     let skip = args.last.map_or(0, |last| records.len().saturating_sub(last));
     let records = records.get(skip..).unwrap_or_default();
     if args.json {
@@ -210,7 +232,7 @@ fn query(args: &QueryArgs) -> Result<u8, String> {
 }
 
 fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
-    let all = load(&args.file)?.records;
+    let all = load(&args.source)?.records;
     let meant = |record: &&Record| {
         record.seq == args.seq && args.boot.is_none_or(|boot| record.boot_id == boot)
     };
@@ -219,7 +241,7 @@ fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
         [] => {
             let (first, last) = (all.first().map(|r| r.seq), all.last().map(|r| r.seq));
             let range = first.zip(last).map_or_else(String::new, |(first, last)| {
-                format!("; the file holds {} records from {first} to {last}", all.len())
+                format!("; there are {} records from {first} to {last}", all.len())
             });
             eprintln!("no record {}{range}", args.seq);
             Ok(NOTHING)
@@ -237,7 +259,7 @@ fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
 }
 
 fn write_export(args: &ExportArgs) -> Result<u8, String> {
-    let records = select(&args.file, &args.filter)?;
+    let records = select(&args.source, &args.filter)?;
     let text = export::render(&records, args.format, args.boot_time);
     match &args.output {
         None => style::print(&text)?,
@@ -262,8 +284,9 @@ fn check(args: &VerifyArgs) -> Result<u8, String> {
 }
 
 fn write_report(args: &ReportArgs) -> Result<u8, String> {
-    let trail = trail::load(&args.file, &Key::load(args.key.as_deref())?)?;
-    let page = report::Source { file: &args.file, trail: &trail, filter: &args.filter }.page();
+    let trail = args.source.read(&Key::load(args.key.as_deref())?)?;
+    let page =
+        report::Source { file: args.source.path(), trail: &trail, filter: &args.filter }.page();
     write(&args.html, &page)?;
     println!("wrote {}", args.html.display());
     Ok(OK)

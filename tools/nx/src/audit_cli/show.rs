@@ -150,14 +150,16 @@ fn rule(record: &Record, all: &[Record], root: &Path) -> Vec<String> {
     let Some(in_force) = in_force(record, all) else {
         return vec![format!("{id}, of a policy whose start is not among these records")];
     };
-    let (version, rules) = (in_force.args[0], in_force.rule);
+    let version = in_force.args[0];
     let number = format!("{id}, of policy version {version}");
     let Ok(compiled) = compile(root) else {
         return vec![format!("{number} (the policy of this tree does not compile)")];
     };
-    let digest = in_force.args[1];
+    // A reload tells the version only.
+    let started = in_force.op == Op::PolicyLoad;
+    let digest = if started { in_force.args[1] } else { NO_DIGEST };
     let same = compiled.model.version == version
-        && compiled.rules.len() as u32 == rules
+        && (!started || compiled.rules.len() as u32 == in_force.rule)
         && (digest == NO_DIGEST || digest == head(&compiled));
     if !same {
         let ours = compiled.model.version;
@@ -168,8 +170,8 @@ fn rule(record: &Record, all: &[Record], root: &Path) -> Vec<String> {
     };
     let mut out = vec![number, written(source)];
     if digest == NO_DIGEST {
-        let doubt = "(this tree's policy has that version and as many rules; the record of its \
-                     start holds no digest to compare)";
+        let doubt = "(this tree's policy has that version; the record of its start holds no \
+                     digest to compare)";
         out.push(doubt.to_owned());
     }
     out
@@ -194,10 +196,13 @@ fn written(rule: &RuleSource) -> String {
     format!("{file}:{line}: {effect} {subject} {capability}{when}")
 }
 
-/// The authority's last start at or before the record, in its boot.
+/// How a change of policy while the authority runs is named.
+const RELOAD: &str = "policy_reload";
+
+/// The authority's last start or reload at or before the record, in its boot.
 fn in_force<'a>(record: &Record, all: &'a [Record]) -> Option<&'a Record> {
     let starts = all.iter().filter(|other| {
-        other.op == Op::PolicyLoad
+        (other.op == Op::PolicyLoad || other.op.name() == RELOAD)
             && other.decision == Decision::Allow
             && other.boot_id == record.boot_id
             && other.seq <= record.seq

@@ -6,7 +6,9 @@ use nexus_audit::{Entries, Entry, Report};
 use nexus_wire::audit::Record;
 
 use super::{
+    channel::{Channel, Trouble},
     jsonl,
+    style::Progress,
     verify::{self, Class, Key, Statement},
 };
 
@@ -55,6 +57,25 @@ pub(super) fn load(path: &Path, key: &Key) -> Result<Trail, String> {
     Ok(Trail { records, report: None })
 }
 
+/// Reads what a running image holds now; reading is recorded too, and is not read again.
+pub(super) fn live(socket: &Path) -> Result<Trail, String> {
+    let said = |trouble: Trouble| trouble.to_string();
+    let (mut channel, _) = Channel::open(socket).map_err(said)?;
+    let head = channel.head().map_err(said)?;
+    let progress = Progress::new("read", usize::try_from(head).unwrap_or(usize::MAX));
+    let (mut since, mut records) = (0, Vec::new());
+    while since < head {
+        let (page, next) = channel.page(since).map_err(said)?;
+        records.extend(page.into_iter().filter(|record| record.seq < head));
+        progress.at(records.len());
+        if next <= since {
+            break;
+        }
+        since = next;
+    }
+    Ok(Trail { records, report: None })
+}
+
 /// Every record that can be read, proven or not.
 fn readable(file: &[u8]) -> Vec<Record> {
     let entries = Entries::open(file).into_iter().flatten().map_while(Result::ok);
@@ -63,4 +84,22 @@ fn readable(file: &[u8]) -> Vec<Record> {
         _ => None,
     };
     entries.filter_map(record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channel::tests::{Place, image, record};
+    use super::*;
+
+    #[test]
+    fn a_running_image_is_read_to_its_end() {
+        let place = Place::new("live");
+        let all: Vec<Record> = (5..30).map(|seq| record(seq, 20)).collect();
+        let image = image(&place.socket(), all.clone(), &[(64, 1)]);
+        let trail = live(&place.socket()).unwrap();
+        image.join().unwrap();
+        assert_eq!(trail.records, all);
+        assert_eq!(trail.doubt().as_deref(), Some(NO_CHAIN));
+        assert!(live(&place.socket()).is_err(), "gone");
+    }
 }
