@@ -19,6 +19,14 @@ pub(crate) fn pack_long(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
     if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES {
         return None;
     }
+    if let (Some([first, second]), Some(last), true) = (
+        bytes.as_chunks::<8>().0.first_chunk::<2>().map(|pair| pair.map(u64::from_le_bytes)),
+        bytes.last_chunk::<8>(),
+        bytes.len() <= MIDDLE_BYTES && bytes.len() > SHORT_BYTES,
+    ) {
+        let third = shift_out(last, bytes.len().wrapping_sub(SHORT_BYTES));
+        return Some([first, second, third, 0, 0, 0]);
+    }
     let mut words = [0; MAX_NAME_WORDS];
     let mut slots = words.iter_mut();
     let (whole, rest) = bytes.as_chunks::<8>();
@@ -54,6 +62,8 @@ pub(crate) const fn words_of(len: usize) -> usize {
 
 /// Names up to here take the short way.
 pub(crate) const SHORT_BYTES: usize = 16;
+/// Names up to here have three words that differ from zero.
+pub(crate) const MIDDLE_BYTES: usize = 24;
 /// Their words.
 const SHORT_WORDS: usize = 2;
 

@@ -7,7 +7,7 @@ use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
 use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
 use crate::layout::NameHeader;
 use crate::limits::Limits;
-use crate::name::{SHORT_BYTES, pack_long, pack_short};
+use crate::name::{MIDDLE_BYTES, SHORT_BYTES, pack_long, pack_short};
 use crate::policy::{Policy, audit_of};
 
 /// A name of at most 48 bytes. Whether any policy knows it is another question.
@@ -44,19 +44,26 @@ impl PackedName {
         if last >= rest.len() {
             return None;
         }
-        // Words behind the frame do not exist; nothing of them is used.
-        let word = |index: usize| rest.get(index).copied().unwrap_or(0);
-        let join = |index: usize| match shift {
-            0 => word(index),
-            _ => word(index) >> shift | word(index.wrapping_add(1)) << (64_u32.wrapping_sub(shift)),
-        };
         let mut packed = [0; MAX_NAME_WORDS];
-        if len <= SHORT_BYTES {
-            let (first, second) = (keep(join(0), len), keep(join(1), len.saturating_sub(8)));
-            packed = [first, second, 0, 0, 0, 0];
+        // Names of up to 24 bytes are the usual ones, and have words behind them in a frame.
+        if let (Some([one, two, three, four]), true) =
+            (rest.first_chunk::<4>(), len <= MIDDLE_BYTES)
+        {
+            let [first, second] = [join(*one, *two, shift), join(*two, *three, shift)];
+            packed = match len {
+                ..=8 => [keep(first, len), 0, 0, 0, 0, 0],
+                9..=SHORT_BYTES => [first, keep(second, len.wrapping_sub(8)), 0, 0, 0, 0],
+                _ => {
+                    let third = keep(join(*three, *four, shift), len.wrapping_sub(SHORT_BYTES));
+                    [first, second, third, 0, 0, 0]
+                }
+            };
         } else {
-            for (index, slot) in packed.iter_mut().enumerate() {
-                *slot = keep(join(index), len.saturating_sub(index.wrapping_mul(8)));
+            // Words behind the last do not exist; nothing of them is used.
+            let word = |index: usize| rest.get(index).copied().unwrap_or(0);
+            for (index, slot) in packed.iter_mut().enumerate().take(len.div_ceil(8)) {
+                let whole = join(word(index), word(index.wrapping_add(1)), shift);
+                *slot = keep(whole, len.wrapping_sub(index.wrapping_mul(8)).min(8));
             }
         }
         Some(Self { words: packed, len })
@@ -70,14 +77,16 @@ impl PackedName {
     }
 }
 
-/// The lowest `bytes` bytes of a word, 8 or more for all of it.
+/// The eight bytes that start `shift` bits into two words.
+#[inline]
+const fn join(low: u64, high: u64, shift: u32) -> u64 {
+    low.wrapping_shr(shift) | high.wrapping_shl(63_u32.wrapping_sub(shift)).wrapping_shl(1)
+}
+
+/// The lowest 1 to 8 bytes of a word.
 #[inline]
 const fn keep(word: u64, bytes: usize) -> u64 {
-    match bytes {
-        0 => 0,
-        1..=7 => word & !(u64::MAX << (bytes as u32).wrapping_mul(8)),
-        _ => word,
-    }
+    word & u64::MAX.wrapping_shr(64_u32.wrapping_sub((bytes as u32).wrapping_mul(8)))
 }
 
 impl Policy<'_> {

@@ -6,7 +6,7 @@ use crate::layout::{
     NameHeader, ROW_BASE_SHIFT,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
-use crate::name::{pack_long, pack_short};
+use crate::name::{MIDDLE_BYTES, pack_long, pack_short};
 use crate::table::Shape;
 
 /// The bits of a number in a row word.
@@ -206,11 +206,21 @@ impl<'p> Policy<'p> {
         self.find_six(&pack_long(name)?, name.len())
     }
 
+    /// A name of more than 16 bytes: its slot holds two words of it, its record the others.
     #[inline]
     pub(crate) fn find_six(&self, words: &[u64; 6], len: usize) -> Option<NameHeader> {
         let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
-        let [.., at] = *self.cap_slots.get(slot)?;
-        self.matches((at as usize).checked_sub(1)?, words, len)
+        let [header, first, second, at] = *self.cap_slots.get(slot)?;
+        let header = NameHeader(header);
+        let third = *self.names.get((at as usize).wrapping_add(2))?;
+        let [one, two, three, rest @ ..] = words;
+        let mut differ = (first ^ one) | (second ^ two) | (third ^ three);
+        if len > MIDDLE_BYTES {
+            let stored = self.names.get((at as usize).wrapping_add(3)..)?.first_chunk::<3>()?;
+            differ |= stored.iter().zip(rest).fold(0, |acc, (a, b)| acc | (a ^ b));
+        }
+        // Of names of one length, the words behind its last are zero in both.
+        (differ | (header.len() ^ len) as u64 == 0).then_some(header)
     }
 
     /// The header of the record at `at` if it has exactly this name. Words are compared with

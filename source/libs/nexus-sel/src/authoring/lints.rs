@@ -113,7 +113,7 @@ impl Lints {
         let mut above: Vec<Exception> = Vec::new();
         let mut start = 0_usize;
         for (number, line) in (1_usize..).zip(source.text.split('\n')) {
-            let hash = comment(line);
+            let hash = comment_start(line);
             let code = line.get(..hash.unwrap_or(line.len())).unwrap_or("").trim();
             let mut here = Vec::new();
             if let Some(hash) = hash {
@@ -238,7 +238,8 @@ fn exceptions(
 }
 
 /// Where the comment of a line begins: a `#` outside strings.
-fn comment(line: &str) -> Option<usize> {
+#[must_use]
+pub fn comment_start(line: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;
     for (at, c) in line.char_indices() {
@@ -287,7 +288,7 @@ mod tests {
             ("a = '\\' # x", Some(8)),
             ("a = \"b\"", None),
         ] {
-            assert_eq!(comment(line), at, "{line}");
+            assert_eq!(comment_start(line), at, "{line}");
         }
     }
 

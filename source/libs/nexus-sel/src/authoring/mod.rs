@@ -23,7 +23,7 @@ use std::path::Path;
 pub use diagnostics::{Diagnostic, Diagnostics, Label, Level, Place, Position, Source};
 pub use emit::{EmitError, emit, from_bytes, reemit, to_bytes};
 pub use explain::{Explanation, Role, RuleSource};
-pub use lints::{LINTS, Lint, LintLevel};
+pub use lints::{LINTS, Lint, LintLevel, comment_start};
 pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
 pub use registry::Registered;
 pub use spelling::suggest;
