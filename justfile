@@ -52,6 +52,10 @@ bench-os-bless:
     cargo nx image --kind bench
     cargo nx bench --image bench --bless
 
+# nexus-sel and Cedar answer alike on random policies (compiles Cedar: minutes the first time)
+test-policy-diff:
+    cargo test --manifest-path tests/policy_diff/Cargo.toml --target-dir target/bench-policy -- --nocapture
+
 # Format everything
 fmt:
     cargo fmt --all

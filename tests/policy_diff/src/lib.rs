@@ -1,0 +1,2 @@
+//! Only tests: see `tests/cedar_diff.rs`.
+#![forbid(unsafe_code)]
