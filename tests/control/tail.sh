@@ -26,7 +26,7 @@ boot() {
     </dev/null >"$work/console" 2>&1 &
   image=$!
   for _ in $(seq 300); do
-    grep -q "controld: ready" "$work/console" && return 0
+    grep -qs "controld: ready" "$work/console" && return 0
     sleep 0.2
   done
   fail "the image does not come up"
