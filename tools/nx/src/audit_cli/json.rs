@@ -57,9 +57,13 @@ pub(super) fn rule(record: &Record) -> Option<u32> {
     decided.then_some(record.rule)
 }
 
-/// Names of flags; that there is a nonce, the nonce itself says.
-pub(super) const FLAGS: [(Flags, &str); 3] =
-    [(Flags::DELEGATED, "delegated"), (Flags::CONTROL, "control"), (Flags::REQUIRED, "required")];
+/// Names of flags.
+pub(super) const FLAGS: [(Flags, &str); 4] = [
+    (Flags::NONCE, "nonce"),
+    (Flags::DELEGATED, "delegated"),
+    (Flags::CONTROL, "control"),
+    (Flags::REQUIRED, "required"),
+];
 
 /// Names of the flags that are set.
 pub(super) fn flags(record: &Record) -> Vec<&'static str> {
@@ -68,7 +72,9 @@ pub(super) fn flags(record: &Record) -> Vec<&'static str> {
 
 /// The record on one line, ASCII, without line end.
 pub(super) fn line(record: &Record) -> String {
-    let nonce = record.flags.has(Flags::NONCE).then(|| format!("0x{:08x}", record.nonce));
+    // Kernel records keep a process's incarnation there, without the flag.
+    let has_nonce = record.flags.has(Flags::NONCE) || record.nonce != 0;
+    let nonce = has_nonce.then(|| format!("0x{:08x}", record.nonce));
     let line = Line {
         seq: record.seq,
         boot: format!("0x{:016x}", record.boot_id),

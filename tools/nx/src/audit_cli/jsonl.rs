@@ -56,7 +56,7 @@ fn record(line: &Line) -> Option<Record> {
         seq: line.seq,
         boot_id: hex(&line.boot)?,
         time_ns: line.time_ns,
-        flags: flags(&line.flags, nonce.is_some())?,
+        flags: flags(&line.flags)?,
         nonce: u32::try_from(nonce.unwrap_or(0)).ok()?,
         enforcer: hex(&line.enforcer.id)?,
         subject: hex(&line.subject.id)?,
@@ -80,9 +80,8 @@ fn code(names: &[(u8, &str)], name: &str) -> Option<u8> {
     names.iter().find(|(_, known)| *known == name).map(|(code, _)| *code)
 }
 
-fn flags(names: &[String], nonce: bool) -> Option<Flags> {
-    let start = if nonce { Flags::NONCE } else { Flags::NONE };
-    names.iter().try_fold(start, |all, name| {
+fn flags(names: &[String]) -> Option<Flags> {
+    names.iter().try_fold(Flags::NONE, |all, name| {
         let flag = super::json::FLAGS.iter().find(|(_, known)| known == name)?.0;
         Some(all.or(flag))
     })
@@ -111,6 +110,8 @@ mod tests {
                 ..Record::new(*op, Decision::Deny, Reason::Limit)
             };
             assert_eq!(read(&json::line(&record)), Ok(vec![record]), "{}", op.name());
+            let incarnation = Record { flags: Flags::NONE, ..record };
+            assert_eq!(read(&json::line(&incarnation)), Ok(vec![incarnation]), "{}", op.name());
         }
     }
 

@@ -116,9 +116,10 @@ fn place(fields: &mut Map<String, Value>, class: &Class, record: &Record, cap: &
     });
     match class.class {
         1007 => {
-            let creator = plain::target(record).unwrap_or(record.enforcer);
-            put("actor", json!({ "process": named(creator) }));
-            put("process", named(record.subject));
+            // Whoever creates is the subject; whoever ends is alone.
+            let process = plain::target(record).unwrap_or(record.subject);
+            put("actor", json!({ "process": named(record.subject) }));
+            put("process", named(process));
             put("device", device);
         }
         6002 => {

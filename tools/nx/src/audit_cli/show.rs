@@ -61,7 +61,7 @@ fn sentence(record: &Record) -> String {
         Op::KernelCapDenied => format!("{who} used a handle without the right for it: {cap}"),
         Op::KernelCapDerived => format!("{who} handed a capability to {target}"),
         Op::KernelCapRevoked => format!("{who} revoked a capability"),
-        Op::KernelProcessCreated => format!("{who} was created by {target}"),
+        Op::KernelProcessCreated => format!("{who} created the process {target}"),
         Op::KernelProcessExited => format!("{who} ended with code {}", record.args[0] as i64),
         Op::KernelProcessFaulted => format!("{who} was killed by a fault: {cap}"),
         Op::KernelFrameRefused => format!("{who} sent a frame of a size the kernel refuses"),
@@ -97,6 +97,9 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
     }
     if record.flags.has(Flags::NONCE) {
         out.push(("nonce", format!("0x{:08x}, chosen by the sender", record.nonce)));
+    }
+    if record.op.is_kernel() && record.nonce != 0 {
+        out.push(("instance", format!("{}, counted by the kernel", record.nonce)));
     }
     if record.flags.has(Flags::CONTROL) {
         out.push(("channel", "the supervisor's private one".to_owned()));

@@ -106,8 +106,9 @@ pub(crate) fn by_hand() -> Vec<Record> {
             ..about(0, 0x384, record(KernelProcessFaulted, None, R::Kernel, "load-fault"))
         },
         Record {
-            target: init,
-            ..about(0, 0x384, record(KernelProcessCreated, None, R::Kernel, ""))
+            target: 0x384,
+            nonce: 4,
+            ..about(0, init, record(KernelProcessCreated, None, R::Kernel, ""))
         },
     ];
     all.extend(NASTY.map(|name| own(record(CheckCap, Deny, R::Unknown, name))));
