@@ -109,6 +109,7 @@ struct Replay<'a> {
     stated: bool,
     buckets: Vec<Bucket>,
     boot: Option<u64>,
+    digest: String,
 }
 
 pub(super) fn run(place: Place<'_>, json: bool, args: &ReplayArgs) -> Result<u8, Failure> {
@@ -120,7 +121,7 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &ReplayArgs) -> Result<u8,
     let facts = super::facts(&view.policy, &args.facts, args.at).map_err(Failure::Usage)?;
     let stated = args.no_facts || !args.facts.is_empty();
     let buckets = vec![Bucket::FULL; view.policy.limit_count()];
-    let mut replay = Replay { view, facts, stated, buckets, boot: None };
+    let mut replay = Replay { view, facts, stated, buckets, boot: None, digest: side.digest() };
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     let mut progress = Progress::new("replaying", log.records.len());
     let (mut asked, mut left_out) = (0_usize, 0_usize);
@@ -205,8 +206,8 @@ impl Replay<'_> {
     /// nothing tells which held.
     fn depends(&self, id: u64, record: &Record) -> Option<Facts> {
         let policy = &self.view.policy;
-        let digest = self.view.side.digest();
-        let same = record.policy.as_ref().is_some_and(|p| p.len() >= 8 && digest.starts_with(p));
+        let is_this = |digest: &String| digest.len() >= 8 && self.digest.starts_with(digest);
+        let same = record.policy.as_ref().is_some_and(is_this);
         let gate_was_closed = record.reason == audit::Reason::Gate.name();
         if self.stated || same {
             return None;
