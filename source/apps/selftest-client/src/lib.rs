@@ -13,6 +13,7 @@ mod kernel_steps;
 mod policy_steps;
 mod restart_steps;
 mod rights_steps;
+mod trail_steps;
 
 use nexus_abi::{Sys, syscall::Topic};
 use nexus_system::{Marker, markers as m, slots::selftest_client as slots};
@@ -22,7 +23,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 22] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 28] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -35,16 +36,22 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 22] {
         (m::SELFTEST_POLICY_ALLOW_AUDIT, audit_steps::allow_recorded),
         (m::SELFTEST_POLICY_DENY_AUDIT, audit_steps::deny_recorded),
         (m::SELFTEST_LOG_QUERY, audit_steps::log_query),
+        (m::SELFTEST_AUDIT_QUERY, trail_steps::query),
+        (m::SELFTEST_AUDIT_READ_DENIED, trail_steps::read_denied),
+        (m::SELFTEST_AUDIT_CHAIN, trail_steps::chain),
         (m::SELFTEST_SYSCALL_MASK_DENY, kernel_steps::mask_denied),
         (m::SELFTEST_FAULT_ISOLATED, kernel_steps::fault_isolated),
         (m::SELFTEST_WILD_POINTERS, kernel_steps::wild_pointers),
         (m::SELFTEST_MMIO_OUTSIDE_GRANT, kernel_steps::mmio_outside_grant),
         (m::SELFTEST_MESSAGE_PAGE, kernel_steps::message_page),
         (m::SELFTEST_GARBAGE_SYSCALLS, kernel_steps::garbage_syscalls),
+        (m::SELFTEST_KERNEL_AUDIT, trail_steps::kernel),
         (m::SELFTEST_DERIVE_BOUNDS, rights_steps::derive_bounds),
         (m::SELFTEST_REVOKE, rights_steps::revoke),
         (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
         (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
+        (m::SELFTEST_AUDIT_FLOOD_ACCOUNTING, trail_steps::flood_accounting),
+        (m::SELFTEST_AUDIT_REQUIRED_DENY, trail_steps::required_deny),
         (m::SELFTEST_AUDIT_CONSUMER_RESTART, restart_steps::consumer_restart),
     ]
 }

@@ -23,7 +23,7 @@ const DOWN_NS: u64 = 50 * MS;
 const FLOOD: u32 = 2500;
 
 /// Ends a service `after_ns` from now and leaves it down for `down_ns`.
-fn restart<S: Sys>(
+pub(crate) fn restart<S: Sys>(
     ctx: &mut Ctx<'_, S>,
     service: ServiceId,
     (after_ns, down_ns): (u64, u64),
@@ -35,7 +35,7 @@ fn restart<S: Sys>(
 
 /// Waits until the service runs again, in another incarnation than `old`. The supervisor asks
 /// policyd before it tells, so while policyd is down it cannot be asked.
-fn back<S: Sys>(ctx: &mut Ctx<'_, S>, service: ServiceId, old: u32) -> Outcome {
+pub(crate) fn back<S: Sys>(ctx: &mut Ctx<'_, S>, service: ServiceId, old: u32) -> Outcome {
     let give_up = ctx.within(PATIENCE_NS);
     while ctx.sys.now_ns() < give_up {
         let deadline = ctx.soon();
@@ -52,7 +52,10 @@ fn back<S: Sys>(ctx: &mut Ctx<'_, S>, service: ServiceId, old: u32) -> Outcome {
     Err("service did not come back")
 }
 
-fn incarnation<S: Sys>(ctx: &mut Ctx<'_, S>, service: ServiceId) -> Result<u32, Failure> {
+pub(crate) fn incarnation<S: Sys>(
+    ctx: &mut Ctx<'_, S>,
+    service: ServiceId,
+) -> Result<u32, Failure> {
     let deadline = ctx.soon();
     let status = ctx.supervisor().status(ctx.sys, service, deadline);
     status.map(|status| status.incarnation).map_err(|_| "status refused")
@@ -128,7 +131,7 @@ fn while_down<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
 }
 
 /// Makes decisions about ourselves, as fast as they come.
-fn flood<S: Sys>(ctx: &mut Ctx<'_, S>, count: u32) -> Outcome {
+pub(crate) fn flood<S: Sys>(ctx: &mut Ctx<'_, S>, count: u32) -> Outcome {
     let mut client = ctx.policy_client();
     let me = ctx.me;
     for _ in 0..count {
@@ -139,13 +142,15 @@ fn flood<S: Sys>(ctx: &mut Ctx<'_, S>, count: u32) -> Outcome {
     Ok(())
 }
 
-fn peers_newest<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<u64, Failure> {
+pub(crate) fn peers_newest<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<u64, Failure> {
     let filter = AuditFilter { subject: ids::SELFTEST_PEER.0, ..AuditFilter::default() };
     let record = newest(ctx, &filter)?.ok_or("no record of the peer")?;
     Ok(record.seq)
 }
 
-fn balanced<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<nexus_ipc::log::AuditStats, Failure> {
+pub(crate) fn balanced<S: Sys>(
+    ctx: &mut Ctx<'_, S>,
+) -> Result<nexus_ipc::log::AuditStats, Failure> {
     let now = stats(ctx)?;
     let stored_and_lost = now.stored.checked_add(now.lost);
     ensure(stored_and_lost == Some(now.produced), "produced is not stored plus lost")?;

@@ -1,12 +1,14 @@
 //! One check at a time, and what it ended with.
 
-use nexus_abi::{Error, Handle, ServiceId, Sys, syscall::Topic};
+use nexus_abi::{Call, Error, Handle, ServiceId, Sys, syscall::Topic};
 use nexus_ipc::{
     Deadline, connect,
     echo::Tally,
+    log,
     policy::{Client, NotAllowed},
 };
-use nexus_system::names::POLICYD;
+use nexus_system::names::{LOGD, POLICYD};
+use nexus_wire::log::Status;
 
 /// Most checks of one burst.
 pub const BURST_MAX: u32 = 100_000;
@@ -40,6 +42,20 @@ impl Outcome {
             Outcome::Other => &mut tally.other,
         };
         *place = place.saturating_add(1);
+    }
+}
+
+/// Asks logd for what the peer has no right to read; the status, 255 without an answer.
+pub(crate) fn read_audit<S: Sys>(sys: &mut S) -> u8 {
+    const NO_ANSWER: u8 = 255;
+    let deadline = Deadline::after_ns(sys, CHECK_NS);
+    let Ok(endpoint) = connect(sys, LOGD, deadline) else { return NO_ANSWER };
+    let answer = log::Client::new(endpoint, 1).audit_stats(sys, deadline);
+    let _closed = sys.run(Call::CapClose { cap: endpoint });
+    match answer {
+        Ok(_) => Status::Ok.code(),
+        Err(log::LogError::Refused(status)) => status.code(),
+        Err(_) => NO_ANSWER,
     }
 }
 

@@ -37,6 +37,9 @@ impl<S: Sys> Checks for Env<'_, S> {
     fn check(&mut self, capability: &str) -> burst::Outcome {
         self.checker.check(self.sys, capability)
     }
+    fn read_audit(&mut self) -> u8 {
+        burst::read_audit(self.sys)
+    }
 }
 
 /// Serves the peer's endpoint until it is gone. Returns an exit code.

@@ -23,6 +23,8 @@ pub trait Checks {
     fn now_ns(&mut self) -> u64;
     /// Asks policyd whether the peer holds `capability`.
     fn check(&mut self, capability: &str) -> Outcome;
+    /// Asks logd for the audit's counters: its status, 255 without an answer.
+    fn read_audit(&mut self) -> u8;
 }
 
 /// A burst that is not over.
@@ -87,6 +89,7 @@ impl<E: Checks> Service<E> for Peer {
                 self.plan(env, count, &capability).map(|()| Reply::Burst {})
             }
             Op::Tally {} => Ok(self.told()),
+            Op::ReadAudit {} => Ok(Reply::ReadAudit { status: env.read_audit() }),
         };
         Outgoing::bytes(match answer {
             Ok(body) => request.answer(Status::Ok, body).encode(reply),

@@ -94,6 +94,17 @@ impl Client {
         self.ask(sys, Op::Burst { count, capability }, deadline).map(|_| ())
     }
 
+    /// What logd answers the peer when it asks for the audit's counters; 255 is no answer.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn read_audit<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<u8, CallError> {
+        match self.ask(sys, Op::ReadAudit {}, deadline)? {
+            Reply::ReadAudit { status } => Ok(status),
+            _ => Err(CallError::Protocol),
+        }
+    }
+
     /// What the bursts so far ended with.
     ///
     /// # Errors

@@ -20,4 +20,7 @@ protocol! {
     3 in [1] Burst { count: u32, capability: Capability<'a> } => ok {};
     /// What the bursts so far ended with.
     4 in [1] Tally {} => ok { allow: u32, deny: u32, peer_died: u32, timed_out: u32, other: u32 };
+    /// The peer asks logd for the audit's counters, and passes on logd's status; 255 if it got
+    /// no answer.
+    5 in [1] ReadAudit {} => ok { status: u8 };
 }

@@ -243,6 +243,8 @@ fn echo_vectors() -> Vectors {
         "Burst.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::Burst {});
         "Tally.v1.req" = Request ask!(1 nonce, Tally {});
         "Tally.v1.rsp" = Response reply!(1 nonce, Status::Ok, tally);
+        "ReadAudit.v1.req" = Request ask!(1 nonce, ReadAudit {});
+        "ReadAudit.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::ReadAudit { status: 7 });
         "Refused.rsp" = Response reply!(1 nonce, Status::Busy, Reply::Refused { op: 3 });
     )
 }

@@ -97,11 +97,27 @@ impl Answer {
 /// counted the loss, and where the record was required the answer is a deny: audit-unavailable.
 #[inline]
 pub(crate) fn record<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) -> Answer {
+    if matches!((finding.audit, finding.status), (AuditMode::Required, Status::Allow))
+        && !env.has_room()
+    {
+        return refuse_unrecorded(finding, sender, env);
+    }
     let now_ns = env.now_ns();
     match (env.append(&finding.recorded(sender, now_ns)), finding.audit) {
         (Ok(_), _) | (Err(NoRoom), AuditMode::Normal) => Answer(finding.status),
         (Err(NoRoom), AuditMode::Required) => Answer(Status::Deny),
     }
+}
+
+/// An allow that would have no record becomes a deny, and that deny goes into the places kept for
+/// it: whoever was refused for want of a record can be seen.
+#[cold]
+fn refuse_unrecorded<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) -> Answer {
+    let deny = Finding { status: Status::Deny, reason: Reason::AuditUnavailable, ..*finding };
+    let record = deny.recorded(sender, env.now_ns());
+    // With the reserve used up too, the lane has counted it.
+    let _counted = env.append_reserved(&record);
+    Answer(Status::Deny)
 }
 
 /// Records which policy is in force from here on, or that none is.

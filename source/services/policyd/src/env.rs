@@ -22,4 +22,17 @@ pub trait Env {
     /// # Errors
     /// [`NoRoom`], and then the loss is already counted.
     fn append(&mut self, record: &Record) -> Result<u64, NoRoom>;
+
+    /// Whether [`Env::append`] would find room now.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
+    /// As [`Env::append`], into the places kept for refusals for want of room.
+    ///
+    /// # Errors
+    /// [`NoRoom`], and then the loss is already counted.
+    fn append_reserved(&mut self, record: &Record) -> Result<u64, NoRoom> {
+        self.append(record)
+    }
 }

@@ -4,15 +4,21 @@
 use core::sync::atomic::AtomicU64;
 
 use nexus_abi::{Call, Handle, Sys, layout::SLOT_SERVER, syscall::Topic};
-use nexus_sel::Policy;
-use nexus_service::{lane::Producer, serve};
-use nexus_system::{markers, slots::policyd as slots};
+use nexus_sel::{Facts, Policy};
+use nexus_service::{
+    lane::{Producer, State},
+    serve,
+};
+use nexus_system::{ids, markers, slots::policyd as slots};
 use nexus_wire::audit::Record;
 
 use crate::{Env, NoRoom, Policyd};
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
 const NO_ENDPOINT: i32 = 1;
+
+/// The fact that logd owns and states in the lane's header.
+const AUDIT_DEGRADED: &[u8] = b"audit-degraded";
 
 type Lane = Producer<&'static [AtomicU64]>;
 
@@ -30,7 +36,9 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
     }
     let policy = policy.filter(|_| lane.is_some());
     let ready = policy.is_some();
-    let mut env = Outside { sys, lane };
+    let fact = policy.as_ref().and_then(|policy| policy.fact(AUDIT_DEGRADED));
+    let degraded = fact.filter(|fact| fact.owner == ids::LOGD.0).map_or(0, |fact| fact.mask);
+    let mut env = Outside { sys, lane, degraded };
     let mut service = Policyd::start(policy, &mut env);
     if ready {
         markers::POLICYD_READY.emit(env.sys);
@@ -54,6 +62,8 @@ fn open_lane<S: Sys>(sys: &mut S) -> Option<Lane> {
 struct Outside<'s, S> {
     sys: &'s mut S,
     lane: Option<Lane>,
+    /// The bit of the fact [`AUDIT_DEGRADED`] in the policy in force.
+    degraded: u64,
 }
 
 impl<S: Sys> nexus_service::Env for Outside<'_, S> {
@@ -81,5 +91,20 @@ impl<S: Sys> Env for Outside<'_, S> {
             let _best_effort = self.sys.syscall(ring);
         }
         pushed.map_err(|_full| NoRoom)
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.lane.as_ref().is_some_and(Lane::has_room)
+    }
+
+    fn append_reserved(&mut self, record: &Record) -> Result<u64, NoRoom> {
+        let lane = self.lane.as_mut().ok_or(NoRoom)?;
+        lane.push_reserved(&record.to_words()).map_err(|_full| NoRoom)
+    }
+
+    /// `audit-degraded` holds unless logd says that all is well: also before it first spoke.
+    fn facts(&mut self) -> Facts {
+        let well = self.lane.as_ref().is_some_and(|l| l.consumer_state() == Some(State::Well));
+        Facts { bits: if well { 0 } else { self.degraded }, ..Facts::NONE }
     }
 }
