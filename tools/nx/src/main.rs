@@ -7,6 +7,7 @@
 
 mod audit_cli;
 mod bench;
+mod completions;
 mod gen_docs;
 mod image;
 mod judge;
@@ -16,7 +17,7 @@ mod qemu;
 
 use std::{path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Builds, boots, judges and documents the system.
 #[derive(Parser)]
@@ -40,10 +41,19 @@ enum Command {
     Audit(audit_cli::AuditArgs),
     /// Check, build, explain and test the policy
     Policy(policy_cli::PolicyArgs),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Policy(_) | Command::Completions(_)) {
+        // `nx policy matrix | head` ends without a word, as every other filter does.
+        sigpipe::reset();
+    }
+    if let Command::Completions(args) = cli.command {
+        return completions::run(&mut Cli::command(), &args);
+    }
     let root = std::env::current_dir()
         .map_err(|e| e.to_string())
         .and_then(|here| nexus_build::workspace_root(Path::new(&here)).map_err(|e| e.to_string()));
@@ -58,6 +68,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
+        Command::Completions(_) => ExitCode::SUCCESS,
     }
 }
 

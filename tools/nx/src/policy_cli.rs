@@ -4,15 +4,18 @@
 //! 3 the decision explained is a deny; diff and replay have their own, see their help.
 
 mod access;
+mod check;
 mod describe;
 mod diff;
 mod draft;
+mod fmt;
 mod git;
 mod matrix;
 mod record;
 mod records;
 mod render;
 mod replay;
+mod schema;
 mod side;
 mod style;
 
@@ -58,11 +61,7 @@ pub(crate) struct PolicyArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Parse, resolve and lint; nothing is written
-    Check {
-        /// Fail on warnings too
-        #[arg(long)]
-        deny_warnings: bool,
-    },
+    Check(check::CheckArgs),
     /// Compile to a blob, and write the places of its rules beside it
     Build {
         /// Where the blob goes
@@ -100,6 +99,8 @@ enum Command {
     Draft(draft::DraftArgs),
     /// Show who may do what: a table, or a page
     Matrix(matrix::MatrixArgs),
+    Schema(schema::SchemaArgs),
+    Fmt(fmt::FmtArgs),
 }
 
 pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
@@ -109,6 +110,8 @@ pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
         Command::Replay(of) => replay::run(place, args.json, of),
         Command::Draft(of) => draft::run(place, args.json, of),
         Command::Matrix(of) => matrix::run(place, args.json, of),
+        Command::Schema(of) => schema::run(place, args.json, of),
+        Command::Fmt(of) => fmt::run(place, args.json, of),
         Command::Explain { record: Some(text), .. } => record::run(place, args.json, text),
         _ => return on_tree(root, args),
     };
@@ -149,7 +152,7 @@ fn on_tree(root: &Path, args: &PolicyArgs) -> u8 {
 
 fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, String> {
     match &args.command {
-        Command::Check { deny_warnings } => Ok(check(args.json, compiled, *deny_warnings)),
+        Command::Check(of) => Ok(check::run(&locate(root, &args.dir), args.json, compiled, of)),
         Command::Build { output } => build(root, args.json, compiled, output),
         Command::Explain { subject, capability, target, facts, at, .. } => {
             let subject = subject.as_deref().unwrap_or_default();
@@ -160,6 +163,7 @@ fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, St
         }
         Command::Test => Ok(test(args, root, compiled)),
         Command::Diff(_) | Command::Replay(_) | Command::Draft(_) | Command::Matrix(_) => Ok(OK),
+        Command::Schema(_) | Command::Fmt(_) => Ok(OK),
     }
 }
 
@@ -174,17 +178,6 @@ fn show_faults(json: bool, faults: &Diagnostics) {
     } else {
         eprint!("{faults}");
     }
-}
-
-fn check(json: bool, compiled: &Compiled, deny_warnings: bool) -> u8 {
-    let warnings = compiled.warnings.count(Level::Warning);
-    if json {
-        println!("{}", render::summary(compiled));
-    } else {
-        eprint!("{}", compiled.warnings);
-        println!("{}", render::summary_line(compiled));
-    }
-    if deny_warnings && warnings > 0 { FAULTY } else { OK }
 }
 
 fn build(root: &Path, json: bool, compiled: &Compiled, output: &Path) -> Result<u8, String> {

@@ -1,0 +1,187 @@
+//! `nx policy check|test|build|schema|fmt` and `nx completions` as a user runs them.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A policy directory of its own, removed with the value.
+struct Tree(PathBuf);
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const REGISTRY: &str = "schema = 2\n\n[\"ipc.core\"]\nmeaning = \"m\"\nenforcer = \"policyd\"\n\n\
+    [\"log.read\"]\nmeaning = \"m\"\nenforcer = \"logd\"\nsensitivity = \"high\"\n";
+const BASE: &str = "schema = 2\n\n[allow]\nlogd = [\"ipc.core\", \"log.read\"]\n";
+const TESTS: &str = "[[expect]]\nsubject = \"logd\"\nallow = [\"ipc.core\", \"log.read\"]\n";
+
+fn tree(name: &str, base: &str, tests: &str) -> Tree {
+    let dir = std::env::temp_dir().join(format!("nx-policy-{}-{name}", std::process::id()));
+    fs::create_dir_all(dir.join("tests")).expect("a directory");
+    fs::write(dir.join("capabilities.toml"), REGISTRY).expect("a file");
+    fs::write(dir.join("base.toml"), base).expect("a file");
+    fs::write(dir.join("tests/base.toml"), tests).expect("a file");
+    Tree(dir)
+}
+
+fn nx(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nx"));
+    command.current_dir(root()).env_remove("NO_COLOR").args(args);
+    command.output().expect("nx runs")
+}
+
+/// Exit status, standard output and standard error, with the directory cut out.
+fn policy(tree: &Tree, args: &[&str]) -> (Option<i32>, String, String) {
+    let dir = tree.0.display().to_string();
+    let mut all = vec!["policy", "--dir", &dir];
+    all.extend(args);
+    let output = nx(&all);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&dir, "POLICY");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn check_reports_and_ends_as_documented() {
+    let sound = tree("sound", BASE, TESTS);
+    let (status, out, err) = policy(&sound, &["check", "--deny", "warnings"]);
+    assert_eq!((status, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.starts_with("policy version 1: 2 rules, "), "{out}");
+
+    let untested =
+        tree("untested", BASE, "[[expect]]\nsubject = \"logd\"\nallow = [\"ipc.core\"]\n");
+    let golden = "warning[untested-rule]: no test exercises `log.read` for `logd`\n \
+        --> POLICY/base.toml:4:22\n  |\n4 | logd = [\"ipc.core\", \"log.read\"]\n  \
+        |                      ^^^^^^^^ decides in no test\n  |\n  \
+        = help: add a decision that it makes to `tests/`\n\n";
+    let (status, out, err) = policy(&untested, &["check"]);
+    assert_eq!((status, err.as_str()), (Some(0), golden), "{out}");
+    assert!(out.ends_with("0 errors, 1 warnings\n"), "{out}");
+    for deny in [&["--deny", "untested-rule"][..], &["--deny", "warnings"], &["--deny-warnings"]] {
+        let (status, _, err) = policy(&untested, &[&["check"], deny].concat());
+        assert_eq!(status, Some(1), "{deny:?}");
+        assert_eq!(err, golden.replace("warning[", "error["), "{deny:?}");
+    }
+    assert_eq!(policy(&untested, &["check", "--deny", "dead-allow"]).0, Some(0));
+    let (status, _, err) = policy(&untested, &["check", "--deny", "dead-alow"]);
+    assert_eq!(status, Some(2), "wrong usage");
+    assert!(err.contains("dead-allow"), "{err}");
+
+    let broken = tree("broken", &BASE.replace("log.read", "log.raed"), TESTS);
+    let (status, out, err) = policy(&broken, &["check"]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert!(
+        err.contains("POLICY/base.toml:4:22") && err.contains("did you mean `log.read`?"),
+        "{err}"
+    );
+    let (status, out, _) = policy(&broken, &["check", "--json"]);
+    let found = json(&out);
+    assert_eq!(status, Some(1));
+    assert_eq!(found["diagnostics"][0]["code"], "unknown-capability");
+    assert_eq!(found["diagnostics"][0]["labels"][0]["line"], 4);
+}
+
+#[test]
+fn test_and_build_speak_json_too() {
+    let wrong = tree("wrong", BASE, &TESTS.replace("allow", "deny"));
+    let (status, _, err) = policy(&wrong, &["test"]);
+    assert_eq!(status, Some(1));
+    assert!(err.contains("expected not-permitted, decided allowed"), "{err}");
+    let sound = tree("build", BASE, TESTS);
+    let (status, out, _) = policy(&sound, &["test", "--json"]);
+    assert_eq!((status, json(&out)["asked"].as_u64()), (Some(0), Some(2)));
+    let blob = sound.0.join("out.blob");
+    let (status, out, err) =
+        policy(&sound, &["build", "--json", "-o", &blob.display().to_string()]);
+    assert_eq!(status, Some(0), "{err}");
+    let bytes = fs::read(&blob).expect("the blob").len();
+    assert_eq!(json(&out)["bytes"].as_u64(), Some(bytes as u64));
+    assert!(blob.with_extension("rules.json").exists());
+}
+
+#[test]
+fn fmt_lays_out_checks_and_keeps_comments() {
+    let ugly = "schema=2 # two\n[allow]\n# who\nlogd=[ \"ipc.core\",\"log.read\" ]\n";
+    let tree = tree("fmt", ugly, TESTS);
+    let (status, out, _) = policy(&tree, &["fmt", "--check"]);
+    assert_eq!((status, out.as_str()), (Some(1), "would change POLICY/base.toml\n"));
+    assert_eq!(fs::read_to_string(tree.0.join("base.toml")).expect("a file"), ugly);
+    let (status, out, _) = policy(&tree, &["fmt", "--json"]);
+    assert_eq!((status, json(&out)["written"].as_bool()), (Some(0), Some(true)));
+    let text = fs::read_to_string(tree.0.join("base.toml")).expect("a file");
+    let pretty = "schema = 2  # two\n\n[allow]\n# who\nlogd = [\"ipc.core\", \"log.read\"]\n";
+    assert_eq!(text, pretty);
+    assert_eq!(policy(&tree, &["fmt", "--check"]).0, Some(0));
+    fs::write(tree.0.join("base.toml"), "[allow\n").expect("a file");
+    let (status, _, err) = policy(&tree, &["fmt"]);
+    assert_eq!(status, Some(1));
+    assert!(err.contains("POLICY/base.toml"), "{err}");
+}
+
+#[test]
+fn schema_is_written_while_the_rules_are_broken() {
+    let tree = tree("schema", "[allow\n", TESTS);
+    let (status, out, err) = policy(&tree, &["schema", "rules"]);
+    assert_eq!(status, Some(0), "{err}");
+    let names = &json(&out)["definitions"]["capability"]["anyOf"];
+    assert_eq!(names[0]["const"], "ipc.core");
+    let (status, out, _) =
+        policy(&tree, &["schema", "--json", "-o", &tree.0.display().to_string()]);
+    assert_eq!((status, json(&out)["written"].as_array().map(Vec::len)), (Some(0), Some(3)));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = nx(&["completions", shell]);
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{shell}");
+        assert!(script.contains("policy") && script.contains("schema"), "{shell}");
+    }
+    assert_eq!(nx(&["completions", "cmd"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_command_has_help_that_names_its_exit_status_or_inherits_it() {
+    let output = nx(&["policy", "--help"]);
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(help.contains("Exit status"), "{help}");
+    for command in ["check", "build", "explain", "test", "schema", "fmt"] {
+        assert!(help.contains(&format!("\n  {command}")), "{command} in\n{help}");
+        assert!(nx(&["policy", command, "--help"]).status.success(), "{command}");
+    }
+}
+
+/// A reader that goes away ends the output, not with a panic.
+#[test]
+fn test_reject_panic_on_a_broken_pipe() {
+    for args in [&["policy", "schema", "rules"][..], &["completions", "bash"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_nx"))
+            .current_dir(root())
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nx runs");
+        drop(child.stdout.take());
+        let mut err = String::new();
+        let pipe = child.stderr.as_mut().expect("a pipe");
+        pipe.read_to_string(&mut err).expect("text");
+        child.wait().expect("an end");
+        assert_eq!(err, "", "{args:?}");
+    }
+}
