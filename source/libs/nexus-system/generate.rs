@@ -80,7 +80,7 @@ fn slot(system: &System, service: &Service, s: &Slot) -> String {
             add("_BIT", "Notification bit of the lane's bell.", "u64", lane_bit(lane));
         }
         GrantKind::Kept { bytes } | GrantKind::Dma { bytes } => {
-            add("_BYTES", "Bytes of it.", "usize", bytes);
+            add("_BYTES", "Bytes of it.", "usize", bytes)
         }
         GrantKind::KernelLog => {
             let bit = 1u64.checked_shl(u32::from(KERNEL_LOG_BIT)).unwrap_or(0);
@@ -101,6 +101,7 @@ fn slot(system: &System, service: &Service, s: &Slot) -> String {
             }
         }
         GrantKind::Policy
+        | GrantKind::Blob { .. }
         | GrantKind::Irq { .. }
         | GrantKind::Image { .. }
         | GrantKind::BootImage => {}
@@ -127,6 +128,9 @@ fn describe(system: &System, s: &Slot) -> String {
         GrantKind::Image { service } => {
             let name = system.services.get(usize::from(service)).map_or("", |s| &s.name.value);
             format!("The sealed ELF of `{name}`.")
+        }
+        GrantKind::Blob { index } => {
+            format!("The sealed file `{}`.", system.blobs().get(usize::from(index)).unwrap_or(&""))
         }
         GrantKind::BootImage => "The whole boot image, sealed.".to_owned(),
         GrantKind::KernelLog => "The kernel event ring.".to_owned(),

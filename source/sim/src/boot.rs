@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use boot_image::{Parts, Supervisor};
+use boot_image::{Parts, Supervisor, candidates, signing::Signer};
 use nexus_abi::{Sys, layout::PAGE};
 use nexus_elf::testing::minimal_elf;
 use nexus_manifest::authoring::System;
@@ -26,19 +26,26 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).into()
 }
 
-/// The policy of the tree, compiled.
+/// The policy in `dir`, compiled and signed.
 ///
 /// # Panics
 /// With the diagnostics when it does not compile.
 #[must_use]
 pub fn compile_policy(dir: &Path, system: &System) -> Vec<u8> {
-    let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
-    let providers = system.services.iter().filter(|s| s.provides.is_some());
-    let names = SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect());
-    match authoring::compile_dir(dir, &names) {
-        Ok(compiled) => compiled.blob,
+    match authoring::compile_dir(dir, &names_of(system)) {
+        Ok(compiled) => {
+            let signer = Signer::bring_up(&workspace()).unwrap_or_else(|error| panic!("{error}"));
+            signer.sign(&compiled.blob).unwrap_or_else(|error| panic!("{error}"))
+        }
         Err(faults) => panic!("{faults}"),
     }
+}
+
+/// What policies may name.
+fn names_of(system: &System) -> SystemNames {
+    let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
+    let providers = system.services.iter().filter(|s| s.provides.is_some());
+    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect())
 }
 
 /// One run to be: the test image of the real manifest with one program replaced by the test.
@@ -116,6 +123,11 @@ impl Scenario {
         let image = self.system.image("test").expect("the manifest has a test image");
         let carried = self.system.carried(image);
         let services = carried.iter().map(|at| (*at, minimal_elf(System::link_base(*at)).to_vec()));
+        let (root, names) = (workspace(), names_of(&self.system));
+        let files = self.system.files(image).into_iter().map(|name| {
+            let file = candidates::candidate(&root, &names, name);
+            (name.to_owned(), file.unwrap_or_else(|error| panic!("{error}")))
+        });
         let base = System::link_base(self.system.supervisor);
         let parts = Parts {
             system: &self.system,
@@ -123,6 +135,7 @@ impl Scenario {
             supervisor: Supervisor::new(&minimal_elf(base)).expect("a valid supervisor"),
             services: services.collect(),
             policy: self.policy.clone(),
+            files: files.collect(),
             boot_hart: None,
         };
         let mut boot = boot_image::pack(&parts).expect("the image packs");

@@ -7,6 +7,9 @@
     reason = "host tool: sizes are bounded by the manifest's [memory]"
 )]
 
+pub mod candidates;
+pub mod signing;
+
 use nexus_abi::layout::PAGE;
 use nexus_manifest::{
     authoring::{System, model::Image},
@@ -30,6 +33,8 @@ pub struct Parts<'s> {
     pub services: Vec<(usize, Vec<u8>)>,
     /// The compiled policy.
     pub policy: Vec<u8>,
+    /// Files that services are granted, by name.
+    pub files: Vec<(String, Vec<u8>)>,
     /// Hart to move to, if any.
     pub boot_hart: Option<u64>,
 }
@@ -98,11 +103,16 @@ fn pack_with(parts: &Parts<'_>, room: u64) -> Result<Option<Boot>, String> {
     let extents: Vec<(usize, Extent)> =
         parts.services.iter().map(|(at, elf)| (*at, blobs.add(elf))).collect();
     let policy = blobs.add(&parts.policy);
+    let files: Vec<(&str, Extent)> =
+        parts.files.iter().map(|(name, bytes)| (name.as_str(), blobs.add(bytes))).collect();
+    let file = |wanted: &str| {
+        files.iter().find(|(name, _)| *name == wanted).map_or(Extent::default(), |(_, e)| *e)
+    };
     let extent = |at: usize| {
         extents.iter().find(|(known, _)| *known == at).map_or(Extent::default(), |(_, e)| *e)
     };
     let manifest =
-        parts.system.compact(parts.image, &extent, policy).map_err(|e| format!("{e:?}"))?;
+        parts.system.compact(parts.image, &extent, &file, policy).map_err(|e| format!("{e:?}"))?;
     let mut buffer = vec![0; MANIFEST_MAX];
     let encoded = manifest.write(&mut buffer).map_err(|e| format!("{e:?}"))?;
     if encoded.len() as u64 > room {

@@ -58,12 +58,13 @@ pub(crate) fn run(root: &Path, args: &ImageArgs) -> Result<(), String> {
         return Ok(());
     }
     let policy = crate::policy::compile(root, &system)?;
+    let files = crate::policy::files(root, &system, image)?;
     let programs = build::build(root, &packages(&system))?;
 
     let out =
         args.out.as_ref().map_or_else(|| root.join("build").join(&args.kind), |o| root.join(o));
     keep_symbols(&out, &programs)?;
-    let packed = assemble(&system, image, &programs, policy, args.boot_hart)?;
+    let packed = assemble(&system, image, &programs, (policy, files), args.boot_hart)?;
     write(&out, "nexus.img", &packed.bytes)?;
     write(&out, "manifest.json", packed.description.as_bytes())?;
     write(&out, "build-id", format!("{}\n", packed.build_id).as_bytes())?;
@@ -93,7 +94,7 @@ fn assemble(
     system: &System,
     image: &Image,
     programs: &[Program],
-    policy: Vec<u8>,
+    (policy, files): (Vec<u8>, Vec<(String, Vec<u8>)>),
     boot_hart: Option<u64>,
 ) -> Result<Packed, String> {
     let elf_of = |package: &str| {
@@ -118,6 +119,7 @@ fn assemble(
         supervisor: Supervisor::new(&stripped(system.supervisor)?)?,
         services,
         policy,
+        files,
         boot_hart,
     };
     let boot = pack::pack(&parts)?;

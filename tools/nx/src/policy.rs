@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use nexus_manifest::authoring::System;
+use boot_image::{candidates::candidate, signing::Signer};
+use nexus_manifest::authoring::{System, model::Image};
 use nexus_sel::{
     Facts, Policy,
     authoring::{self, SystemNames},
@@ -11,7 +12,7 @@ use nexus_sel::{
 /// Where the policy is written, relative to the workspace root.
 pub(crate) const POLICY_DIR: &str = "recipes/policy";
 
-/// Compiles the policy and proves that it and the manifest agree about every route.
+/// Compiles and signs the policy, and proves that it and the manifest agree about every route.
 pub(crate) fn compile(root: &Path, system: &System) -> Result<Vec<u8>, String> {
     let compiled = authoring::compile_dir(&root.join(POLICY_DIR), &names(system))
         .map_err(|faults| refusal(&faults.to_string()))?;
@@ -20,14 +21,25 @@ pub(crate) fn compile(root: &Path, system: &System) -> Result<Vec<u8>, String> {
         eprintln!("{warnings}");
     }
     check_routes(system, &compiled.blob)?;
-    Ok(compiled.blob)
+    Signer::bring_up(root)?.sign(&compiled.blob)
+}
+
+/// The files that services of `image` are granted, by name.
+pub(crate) fn files(
+    root: &Path,
+    system: &System,
+    image: &Image,
+) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let names = names(system);
+    let made = |name: &str| Ok((name.to_owned(), candidate(root, &names, name)?));
+    system.files(image).into_iter().map(made).collect()
 }
 
 /// What the policy may name.
 pub(crate) fn names(system: &System) -> SystemNames {
     let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
     let providers = system.services.iter().filter(|s| s.provides.is_some());
-    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect())
+    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect()).with_bundles()
 }
 
 fn check_routes(system: &System, blob: &[u8]) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! 3 the decision explained is a deny; diff and replay have their own, see their help.
 
 mod access;
+mod blob;
 mod check;
 mod describe;
 mod diff;
@@ -91,6 +92,8 @@ enum Command {
     },
     /// Run the expected decisions in the directory's `tests/`
     Test,
+    #[command(flatten)]
+    Blob(blob::BlobCommand),
     /// Compare two policies by what they permit, not by their text
     Diff(diff::DiffArgs),
     /// Ask a policy again what an audit log says was asked
@@ -112,6 +115,7 @@ pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
         Command::Matrix(of) => matrix::run(place, args.json, of),
         Command::Schema(of) => schema::run(place, args.json, of),
         Command::Fmt(of) => fmt::run(place, args.json, of),
+        Command::Blob(of) => blob::run(root, args.json, of).map_err(Failure::Text),
         Command::Explain { record: Some(text), .. } => record::run(place, args.json, text),
         _ => return on_tree(root, args),
     };
@@ -163,7 +167,7 @@ fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, St
         }
         Command::Test => Ok(test(args, root, compiled)),
         Command::Diff(_) | Command::Replay(_) | Command::Draft(_) | Command::Matrix(_) => Ok(OK),
-        Command::Schema(_) | Command::Fmt(_) => Ok(OK),
+        Command::Blob(_) | Command::Schema(_) | Command::Fmt(_) => Ok(OK),
     }
 }
 

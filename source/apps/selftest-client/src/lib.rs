@@ -11,6 +11,7 @@ mod harness;
 mod ipc_steps;
 mod kernel_steps;
 mod policy_steps;
+mod reload_steps;
 mod restart_steps;
 mod rights_steps;
 mod trail_steps;
@@ -23,7 +24,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 28] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 31] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -39,6 +40,9 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 28] {
         (m::SELFTEST_AUDIT_QUERY, trail_steps::query),
         (m::SELFTEST_AUDIT_READ_DENIED, trail_steps::read_denied),
         (m::SELFTEST_AUDIT_CHAIN, trail_steps::chain),
+        (m::SELFTEST_POLICY_RELOAD, reload_steps::reload),
+        (m::SELFTEST_POLICY_RELOAD_ROLLBACK_DENIED, reload_steps::rollback),
+        (m::SELFTEST_POLICY_RELOAD_BAD_SIGNATURE_DENIED, reload_steps::bad_signature),
         (m::SELFTEST_SYSCALL_MASK_DENY, kernel_steps::mask_denied),
         (m::SELFTEST_FAULT_ISOLATED, kernel_steps::fault_isolated),
         (m::SELFTEST_WILD_POINTERS, kernel_steps::wild_pointers),

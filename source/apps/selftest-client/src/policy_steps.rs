@@ -35,7 +35,7 @@ pub(crate) fn open<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
 }
 
 /// Does policyd let `subject` have `capability`, when we ask?
-fn holds<S: Sys>(
+pub(crate) fn holds<S: Sys>(
     ctx: &mut Ctx<'_, S>,
     subject: ServiceId,
     capability: &str,

@@ -17,6 +17,8 @@ const BURST: u32 = 200;
 const KILLS_MAX: u64 = 16;
 const FIRST_KILL_NS: u64 = 200_000;
 const STEP_NS: u64 = 7_300;
+/// Makes each move longer than the one before: equal ones may all hit the same moment of a check.
+const DRIFT_NS: u64 = 310;
 /// How long a service stays down when its absence is what we look at.
 const DOWN_NS: u64 = 50 * MS;
 /// More than lane and journal hold together.
@@ -61,19 +63,19 @@ pub(crate) fn incarnation<S: Sys>(
     status.map(|status| status.incarnation).map_err(|_| "status refused")
 }
 
-fn tally<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<Tally, Failure> {
+pub(crate) fn tally<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<Tally, Failure> {
     let deadline = ctx.soon();
     ctx.peer_client().tally(ctx.sys, deadline).map_err(|_| "peer does not tell")
 }
 
-fn total(tally: &Tally) -> u32 {
+pub(crate) fn total(tally: &Tally) -> u32 {
     [tally.allow, tally.deny, tally.peer_died, tally.timed_out, tally.other]
         .iter()
         .fold(0, |sum, n| sum.saturating_add(*n))
 }
 
 /// The tally once every check has an outcome.
-fn burst_over<S: Sys>(ctx: &mut Ctx<'_, S>, checks: u32) -> Result<Tally, Failure> {
+pub(crate) fn burst_over<S: Sys>(ctx: &mut Ctx<'_, S>, checks: u32) -> Result<Tally, Failure> {
     let give_up = ctx.within(PATIENCE_NS);
     while ctx.sys.now_ns() < give_up {
         let now = tally(ctx)?;
@@ -101,7 +103,9 @@ fn in_flight<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
     for attempt in 0..KILLS_MAX {
         let old = incarnation(ctx, ids::POLICYD)?;
         let before = tally(ctx)?;
+        let drift = attempt.saturating_mul(attempt).saturating_mul(DRIFT_NS);
         let after_ns = FIRST_KILL_NS.saturating_add(attempt.saturating_mul(STEP_NS));
+        let after_ns = after_ns.saturating_add(drift);
         restart(ctx, ids::POLICYD, (after_ns, 0))?;
         let deadline = ctx.soon();
         let burst = ctx.peer_client().burst(ctx.sys, BURST, GRANTED, deadline);

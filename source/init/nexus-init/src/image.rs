@@ -92,6 +92,7 @@ mod tests {
             lanes: heapless::Vec::new(),
             devices: heapless::Vec::new(),
             policy: Extent::default(),
+            blobs: heapless::Vec::new(),
         };
         let image = Image { bytes, manifest };
         let digest = *blake3::hash(b"cde").as_bytes();

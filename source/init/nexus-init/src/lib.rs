@@ -20,6 +20,7 @@ mod supervisor;
 mod tests;
 
 use nexus_abi::Sys;
+use nexus_service::Ended;
 
 pub use image::ImageError;
 pub use launch::LaunchError;
@@ -66,7 +67,9 @@ pub fn run<S: Sys>(sys: &mut S, image_len: u64) -> i32 {
     let mut supervisor = Supervisor::new(&image, objects);
     supervisor.start_all(sys);
     say(sys, format_args!("init: ready"));
-    let error = nexus_service::serve(&mut supervisor, &mut Env(sys), endpoint, deaths);
-    say(sys, format_args!("init: no endpoint: {}", error.name()));
+    let ended = nexus_service::serve(&mut supervisor, &mut Env(sys), endpoint, deaths);
+    if let Ended::Gone(error) = ended {
+        say(sys, format_args!("init: no endpoint: {}", error.name()));
+    }
     EXIT_NO_ENDPOINT
 }

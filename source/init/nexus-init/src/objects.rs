@@ -9,7 +9,7 @@ use nexus_abi::{
     syscall::{FactoryCeiling, SourceOp, VmoKind},
 };
 use nexus_manifest::boot::{
-    Grant, GrantKind, KERNEL_LOG_BIT, MAX_GRANTS, MAX_LANES, MAX_SERVICES, Service,
+    Grant, GrantKind, KERNEL_LOG_BIT, MAX_BLOBS, MAX_GRANTS, MAX_LANES, MAX_SERVICES, Service,
 };
 use nexus_system::slots::nexus_init::{BOOT_IMAGE, FACTORY, KERNEL_LOG};
 use nexus_wire::policy::BADGE_CONTROL;
@@ -18,6 +18,9 @@ use crate::image::Image;
 
 /// Slots of the first device; interrupt lines follow the last device.
 const FIRST_DEVICE: u8 = BOOT_IMAGE.slot().saturating_add(1);
+
+/// Read, and move copies to others.
+const HAND_ON: Rights = Rights::READ.or(Rights::DERIVE).or(Rights::GRANT);
 
 const READ_WRITE: Rights = Rights::READ.or(Rights::WRITE);
 
@@ -51,6 +54,8 @@ pub(crate) struct Objects {
     pub(crate) control: Handle,
     lanes: Vec<Handle, MAX_LANES>,
     policy: Option<Handle>,
+    /// Sealed copies of the files; `None` for one that failed its digest.
+    blobs: Vec<Option<Handle>, MAX_BLOBS>,
     services: Vec<Kept, MAX_SERVICES>,
 }
 
@@ -72,8 +77,16 @@ impl Objects {
             Some(blob) => Some(nexus_spawn::sealed_copy(sys, blob)?),
             None => None,
         };
+        let mut blobs = Vec::new();
+        for extent in &manifest.blobs {
+            let blob = match image.verified(extent) {
+                Some(bytes) => Some(nexus_spawn::sealed_copy(sys, bytes)?),
+                None => None,
+            };
+            push(&mut blobs, blob)?;
+        }
         let control = Handle::NONE;
-        let mut objects = Objects { connect, deaths, control, lanes, policy, services };
+        let mut objects = Objects { connect, deaths, control, lanes, policy, blobs, services };
         let authority = objects.endpoint_of(image, manifest.authority).ok_or(Error::BadHandle)?;
         objects.control = sys.derive(authority, Rights::CALL, BADGE_CONTROL)?;
         objects.copy_images(sys, image)?;
@@ -131,6 +144,7 @@ impl Objects {
             GrantKind::Image { service } => {
                 gift(self.services.get(usize::from(service))?.image?, Rights::READ)
             }
+            GrantKind::Blob { index } => gift((*self.blobs.get(usize::from(index))?)?, HAND_ON),
             GrantKind::KernelLog => gift(KERNEL_LOG, Rights::AUDIT),
             // Holds every image and the policy: init's alone.
             GrantKind::BootImage => None,

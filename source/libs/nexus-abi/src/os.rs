@@ -20,6 +20,8 @@ const NS_PER_TICK: u64 = 100;
 /// Views must stay below the stack region; a stack is never longer than this.
 const WINDOW_END: u64 = STACK_TOP - (1 << 32);
 
+const WORD: usize = size_of::<u64>();
+
 static CLAIMED: AtomicBool = AtomicBool::new(false);
 
 /// The kernel as seen by this process. Exists once, so the message page has one owner.
@@ -76,7 +78,7 @@ impl OsSys {
         Ok(va)
     }
 
-    fn sealed_view(&mut self, vmo: Handle, len_bytes: usize) -> Result<u64, Error> {
+    fn check_sealed(&mut self, vmo: Handle, len_bytes: usize) -> Result<(), Error> {
         let [bytes, seal, _, _] = self.info(vmo, Topic::Vmo)?;
         if seal == 0 {
             return Err(Error::WrongState);
@@ -84,7 +86,34 @@ impl OsSys {
         if len_bytes as u64 > bytes {
             return Err(Error::InvalidArgument);
         }
+        Ok(())
+    }
+
+    fn sealed_view(&mut self, vmo: Handle, len_bytes: usize) -> Result<u64, Error> {
+        self.check_sealed(vmo, len_bytes)?;
         self.keep(vmo, len_bytes, Prot::Read)
+    }
+
+    /// Maps a whole VMO as words, runs `f`, unmaps it again.
+    fn lend(
+        &mut self,
+        vmo: Handle,
+        words: usize,
+        prot: Prot,
+        f: &mut dyn FnMut(&[AtomicU64]),
+    ) -> Result<(), Error> {
+        let len_bytes = words.checked_mul(WORD).ok_or(Error::InvalidArgument)?;
+        let (va, end) = self.place(vmo, len_bytes, prot)?;
+        let first = core::ptr::with_exposed_provenance::<AtomicU64>(va as usize);
+        // SAFETY: as in `map_words`, until the unmap below; the slice cannot outlive `f`. A store
+        // into a view without write permission faults, which ends the process.
+        f(unsafe { core::slice::from_raw_parts(first, words) });
+        let len = end.wrapping_sub(va);
+        match self.trap(Call::VmUnmap { proc: Handle::NONE, va, len }) {
+            Return::Values(_) => Ok(()),
+            Return::Failed(e) => Err(e),
+            _ => Err(Error::Denied),
+        }
     }
 
     /// Whether a call would pull a view from under a reference that safe code holds.
@@ -166,17 +195,17 @@ impl Sys for OsSys {
         len_bytes: usize,
         f: &mut dyn FnMut(&[AtomicU64]),
     ) -> Result<(), Error> {
-        let words = whole_words(len_bytes)?;
-        let (va, end) = self.place(vmo, len_bytes, Prot::ReadWrite)?;
-        let first = core::ptr::with_exposed_provenance::<AtomicU64>(va as usize);
-        // SAFETY: as in `map_words`, until the unmap below; the slice cannot outlive `f`.
-        f(unsafe { core::slice::from_raw_parts(first, words) });
-        let len = end.wrapping_sub(va);
-        match self.trap(Call::VmUnmap { proc: Handle::NONE, va, len }) {
-            Return::Values(_) => Ok(()),
-            Return::Failed(e) => Err(e),
-            _ => Err(Error::Denied),
-        }
+        self.lend(vmo, whole_words(len_bytes)?, Prot::ReadWrite, f)
+    }
+
+    fn copy_sealed_words(&mut self, vmo: Handle, into: &mut [u64]) -> Result<(), Error> {
+        let len_bytes = into.len().checked_mul(WORD).ok_or(Error::InvalidArgument)?;
+        self.check_sealed(vmo, len_bytes)?;
+        self.lend(vmo, into.len(), Prot::Read, &mut |words| {
+            for (place, word) in into.iter_mut().zip(words) {
+                *place = word.load(Ordering::Relaxed);
+            }
+        })
     }
 }
 

@@ -90,6 +90,15 @@ pub trait Sys {
         f: &mut dyn FnMut(&[AtomicU64]),
     ) -> Result<(), Error>;
 
+    /// Copies the first words of a sealed VMO through a view that is gone again afterwards; for
+    /// memory that somebody else hands over. Where nothing else is said there is no such memory.
+    ///
+    /// # Errors
+    /// As [`Sys::map_bytes`].
+    fn copy_sealed_words(&mut self, _vmo: Handle, _into: &mut [u64]) -> Result<(), Error> {
+        Err(Error::MissingRight)
+    }
+
     /// See [`Call::Call`].
     ///
     /// # Errors

@@ -56,7 +56,19 @@ pub(crate) fn exchange<S: Sys>(
     len: usize,
     deadline: Deadline,
 ) -> Result<&[u8], CallError> {
-    let reply = sys.call(ep, len, Handle::NONE, deadline.ns())?;
+    exchange_with(sys, ep, (len, Handle::NONE), deadline)
+}
+
+/// As [`exchange`], moving a capability with the request. It stays the caller's if the request
+/// was not delivered.
+#[inline]
+pub(crate) fn exchange_with<S: Sys>(
+    sys: &mut S,
+    ep: Handle,
+    (len, cap): (usize, Handle),
+    deadline: Deadline,
+) -> Result<&[u8], CallError> {
+    let reply = sys.call(ep, len, cap, deadline.ns())?;
     if !reply.cap.is_none() {
         discard(sys, reply.cap);
         return Err(CallError::Protocol);

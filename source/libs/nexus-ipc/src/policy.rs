@@ -3,12 +3,13 @@
 use nexus_abi::{Error, Handle, ServiceId, Sys};
 use nexus_wire::{
     Capability, Name,
+    audit::Reason,
     policy::{Op, Reply, Request, Response, Status},
 };
 
 use crate::{
     CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    call::{Nonces, answers, discard, exchange, exchange_with, frame},
 };
 
 /// Proof that policyd allowed one request. Only this module can make one.
@@ -49,6 +50,19 @@ impl From<CallError> for NotAllowed {
             CallError::Protocol | CallError::Refused(_) => NotAllowed::Protocol,
         }
     }
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Whether the policy offered is in force.
+    pub loaded: bool,
+    /// Why, or why not.
+    pub reason: Reason,
+    /// Version of the policy in force now; 0 for a caller without `policy.reload`.
+    pub version: u64,
+    /// Nonce of the request, by which its audit record is found.
+    pub nonce: u32,
 }
 
 /// A connection to policyd.
@@ -166,6 +180,30 @@ impl Client {
         }
     }
 
+    /// Offers the signed policy in the sealed memory object `blob`, which is given up whatever
+    /// happens; it needs GRANT and no children. (operation 7, version 2)
+    ///
+    /// # Errors
+    /// [`CallError`]; then the caller does not know which policy is in force.
+    pub fn reload<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        blob: Handle,
+        deadline: Deadline,
+    ) -> Result<Reloaded, CallError> {
+        let nonce = self.nonces.next();
+        let len = Request { version: 2, nonce: Some(nonce), op: Op::Reload {} }.encode(frame(sys));
+        let answered = match exchange_with(sys, self.ep, (len, blob), deadline) {
+            Ok(bytes) => reloaded(bytes, nonce),
+            Err(error) => Err(error),
+        };
+        if answered.is_err() {
+            // Gone if it was delivered; the handle's generation makes this safe.
+            discard(sys, blob);
+        }
+        answered
+    }
+
     #[inline]
     fn decide<S: Sys>(
         &mut self,
@@ -202,5 +240,17 @@ impl Client {
             Status::Deny => Err(NotAllowed::Denied),
             status @ (Status::Malformed | Status::Unsupported) => Err(NotAllowed::Refused(status)),
         }
+    }
+}
+
+fn reloaded(bytes: &[u8], nonce: u32) -> Result<Reloaded, CallError> {
+    let reply = Response::decode(bytes).ok_or(CallError::Protocol)?;
+    answers((2, Some(nonce)), (reply.version, reply.nonce))?;
+    let Reply::Reload { reason, version } = reply.body else { return Err(CallError::Protocol) };
+    match reply.status {
+        Status::Allow | Status::Deny => {
+            Ok(Reloaded { loaded: reply.status == Status::Allow, reason, version, nonce })
+        }
+        Status::Malformed | Status::Unsupported => Err(CallError::Protocol),
     }
 }

@@ -14,6 +14,8 @@ pub const MAX_LANES: usize = 4;
 pub const MAX_DEVICES: usize = 16;
 /// Statically wired capabilities of one service.
 pub const MAX_GRANTS: usize = 16;
+/// Files that services are granted: what the test image needs, and one more.
+pub const MAX_BLOBS: usize = 8;
 /// Longest service name: what a policy capability `route.<name>` (48 bytes) can hold is
 /// shorter still; the authoring check enforces that.
 pub const MAX_NAME: usize = 48;
@@ -38,6 +40,8 @@ pub struct BootManifest {
     pub devices: Vec<Device, MAX_DEVICES>,
     /// The compiled policy.
     pub policy: Extent,
+    /// Files by index; [`GrantKind::Blob`] refers to them.
+    pub blobs: Vec<Extent, MAX_BLOBS>,
 }
 
 /// A blob inside the boot image.
@@ -163,6 +167,11 @@ pub enum GrantKind {
         /// Index in [`BootManifest::services`].
         service: u8,
     },
+    /// A sealed file, READ | DERIVE | GRANT: its holder may hand a copy on.
+    Blob {
+        /// Index in [`BootManifest::blobs`].
+        index: u8,
+    },
     /// The whole boot image, sealed: the supervisor's alone, never in a compact manifest.
     BootImage,
     /// The kernel event ring, AUDIT; init binds it to bit 63 of the service's notification.
@@ -247,6 +256,7 @@ impl BootManifest {
         known(self.authority)
             && known(self.journal)
             && self.policy.lies_in(image_len)
+            && self.blobs.iter().all(|blob| blob.lies_in(image_len))
             && self.services.iter().enumerate().all(|(at, s)| {
                 s.image.lies_in(image_len)
                     && s.id != 0
@@ -267,6 +277,7 @@ impl BootManifest {
                 | GrantKind::LaneBell { lane } => usize::from(lane) < self.lanes.len(),
                 GrantKind::Device { index } => usize::from(index) < self.devices.len(),
                 GrantKind::Image { service } => usize::from(service) < self.services.len(),
+                GrantKind::Blob { index } => usize::from(index) < self.blobs.len(),
                 GrantKind::Factory { first, last, .. } => 0 < first && first <= last,
                 GrantKind::Irq { index } => usize::from(index) < self.devices.len(),
                 GrantKind::BootImage => false,
@@ -322,6 +333,7 @@ mod tests {
                 .unwrap(),
             devices: Vec::new(),
             policy: Extent { offset: 8192, len: 100, digest: [2; 32] },
+            blobs: Vec::from_slice(&[Extent { offset: 8192, len: 100, digest: [2; 32] }]).unwrap(),
         }
     }
 
@@ -360,6 +372,12 @@ mod tests {
         assert_eq!(read(&m), Err(BootError::Inconsistent));
         let mut m = sample();
         m.services[0].grants[1].kind = GrantKind::LaneProducer { lane: 1 };
+        assert_eq!(read(&m), Err(BootError::Inconsistent));
+        let mut m = sample();
+        m.services[0].grants[1].kind = GrantKind::Blob { index: 1 };
+        assert_eq!(read(&m), Err(BootError::Inconsistent));
+        let mut m = sample();
+        m.blobs[0].len = 4097;
         assert_eq!(read(&m), Err(BootError::Inconsistent));
         let mut m = sample();
         m.policy.len = 4097;

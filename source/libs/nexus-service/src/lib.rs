@@ -7,4 +7,4 @@ pub mod lane;
 pub mod permit;
 mod serve;
 
-pub use serve::{Answer, Env, Incoming, Outgoing, Service, serve, step};
+pub use serve::{Answer, Ended, Env, Flow, Incoming, Outgoing, Service, serve, step};

@@ -43,15 +43,45 @@ pub trait Env {
     fn sys(&mut self) -> &mut Self::Sys;
 }
 
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next request.
+    Continue,
+    /// Not with this state: the reply goes out, then [`serve`] returns.
+    Stop,
+}
+
+/// Why [`serve`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The service asked for it. Requests wait meanwhile; none is lost.
+    Stopped,
+    /// There is nothing left to receive on.
+    Gone(Error),
+}
+
 /// A state machine that answers frames.
 pub trait Service<E> {
     /// Whether requests may bring capabilities. If not, [`serve`] closes what comes along, so
-    /// that no client can fill the service's table; if so, closing is the service's duty.
+    /// that no client can fill the service's table; if so, they go to
+    /// [`Service::handle_with_cap`], and closing is the service's duty.
     const KEEPS_CAPS: bool = false;
 
     /// Answers one request: exactly one reply, whatever the bytes are.
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut [u8; FRAME_MAX], env: &mut E)
     -> Outgoing;
+
+    /// As [`Service::handle`], for a request that brought a capability to a service that keeps
+    /// them. Only such a request can end the loop, so that all others pay nothing for it.
+    fn handle_with_cap(
+        &mut self,
+        call: &Incoming<'_>,
+        reply: &mut [u8; FRAME_MAX],
+        env: &mut E,
+    ) -> (Outgoing, Flow) {
+        (self.handle(call, reply, env), Flow::Continue)
+    }
 
     /// Bits of the bound notification were set.
     fn notified(&mut self, _bits: u64, _env: &mut E) {}
@@ -69,8 +99,8 @@ pub trait Service<E> {
 }
 
 /// Serves the endpoint and waits for `mask` of its bound notification. Returns only when there
-/// is nothing left to receive on.
-pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, mask: u64) -> Error {
+/// is nothing left to receive on, or when the service stops.
+pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, mask: u64) -> Ended {
     // Kept across requests: clearing a kilobyte per request would be most of the work.
     let mut request = [0; FRAME_MAX];
     let mut reply = [0; FRAME_MAX];
@@ -81,10 +111,17 @@ pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, ma
             Ok(Received::Message(message)) => {
                 let frame = copy_in(env.sys(), &message, &mut request);
                 let call = Incoming { sender: message.sender, frame, cap: message.cap };
-                let answer = service.handle(&call, &mut reply, env);
-                if !S::KEEPS_CAPS && !message.cap.is_none() {
-                    close(env.sys(), message.cap);
-                }
+                let answer = if message.cap.is_none() {
+                    service.handle(&call, &mut reply, env)
+                } else {
+                    let (answer, flow) = with_cap(service, env, &call, &mut reply);
+                    if flow == Flow::Stop {
+                        let last = Pending { message, answer, bytes: &reply };
+                        last_reply(service, env, &last);
+                        return Ended::Stopped;
+                    }
+                    answer
+                };
                 let answer = Pending { message, answer, bytes: &reply };
                 port.reply_recv(service, env, &answer)
             }
@@ -105,8 +142,36 @@ pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, ma
                 port.tick_if_due(service, env);
                 port.recv(service, env)
             }
-            Err(gone) => return gone,
+            Err(gone) => return Ended::Gone(gone),
         };
+    }
+}
+
+#[cold]
+fn with_cap<E: Env, S: Service<E>>(
+    service: &mut S,
+    env: &mut E,
+    call: &Incoming<'_>,
+    reply: &mut [u8; FRAME_MAX],
+) -> (Outgoing, Flow) {
+    if S::KEEPS_CAPS {
+        return service.handle_with_cap(call, reply, env);
+    }
+    let answer = service.handle(call, reply, env);
+    close(env.sys(), call.cap);
+    (answer, Flow::Continue)
+}
+
+/// Delivers the reply behind which the loop ends.
+#[cold]
+fn last_reply<E: Env, S: Service<E>>(service: &mut S, env: &mut E, last: &Pending<'_>) {
+    let sys = env.sys();
+    let len = copy_out(sys, last);
+    if sys.reply(last.message.token, len, last.answer.cap).is_err() {
+        if !last.answer.cap.is_none() {
+            close(sys, last.answer.cap);
+        }
+        service.undelivered(last.message.sender, env);
     }
 }
 

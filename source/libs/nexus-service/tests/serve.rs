@@ -11,7 +11,7 @@ use std::{collections::VecDeque, sync::atomic::AtomicU64};
 use nexus_abi::{Call, Error, Handle, Return, Sender, ServiceId, Sys, layout::FRAME_MAX};
 use nexus_ipc::policy::Client;
 use nexus_service::{
-    Env, Incoming, Outgoing, Service,
+    Ended, Env, Flow, Incoming, Outgoing, Service,
     permit::{Action, PolicyAuthorizer, authorize},
     serve, step,
 };
@@ -178,7 +178,7 @@ fn run(service: &mut Shout, arrivals: &[Arrival]) -> Vec<String> {
 }
 
 fn run_with(service: &mut Shout, mut script: Script) -> Vec<String> {
-    assert_eq!(serve(service, &mut script, EP, MASK), Error::StaleHandle);
+    assert_eq!(serve(service, &mut script, EP, MASK), Ended::Gone(Error::StaleHandle));
     script.trace
 }
 
@@ -245,7 +245,7 @@ fn ticks_come_at_their_time_and_after_notifications() {
 fn a_tick_that_is_always_due_does_not_spin() {
     let mut service = Shout { next_tick_ns: Some(0), period_ns: 0 };
     let mut script = Script::new(&[fails(Error::TimedOut); 4]);
-    assert_eq!(serve(&mut service, &mut script, EP, MASK), Error::StaleHandle);
+    assert_eq!(serve(&mut service, &mut script, EP, MASK), Ended::Gone(Error::StaleHandle));
     assert_eq!(script.now_ns, 3 * PAUSE_NS);
 }
 
@@ -302,4 +302,45 @@ fn only_an_allow_of_policyd_makes_a_permit() {
     for error in [Error::TimedOut, Error::PeerDied, Error::Revoked, Error::Denied] {
         assert_eq!(permit(fails(error)), Err(Status::Unavailable));
     }
+}
+
+/// Keeps what comes along, and stops at a frame that says so.
+struct Keeper;
+
+impl Service<Script> for Keeper {
+    const KEEPS_CAPS: bool = true;
+
+    fn handle(
+        &mut self,
+        call: &Incoming<'_>,
+        reply: &mut [u8; FRAME_MAX],
+        env: &mut Script,
+    ) -> Outgoing {
+        Shout::default().handle(call, reply, env)
+    }
+
+    fn handle_with_cap(
+        &mut self,
+        call: &Incoming<'_>,
+        reply: &mut [u8; FRAME_MAX],
+        env: &mut Script,
+    ) -> (Outgoing, Flow) {
+        let flow = if call.frame == b"stop" { Flow::Stop } else { Flow::Continue };
+        (self.handle(call, reply, env), flow)
+    }
+}
+
+#[test]
+fn a_service_that_keeps_capabilities_may_stop_behind_its_reply() {
+    let cap = Handle::fixed(50);
+    let arrivals = [
+        message(1, b"stop", Handle::NONE),
+        message(2, b"go", cap),
+        message(3, b"stop", cap),
+        message(4, b"late", Handle::NONE),
+    ];
+    let mut script = Script::new(&arrivals);
+    assert_eq!(serve(&mut Keeper, &mut script, EP, MASK), Ended::Stopped);
+    let expected = ["recv", "reply 1 STOP recv", "reply 2 GO recv", "reply 3 STOP"];
+    assert_eq!(script.trace, expected, "nothing closed, nothing received behind the end");
 }

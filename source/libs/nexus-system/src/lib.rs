@@ -43,6 +43,7 @@ mod tests {
         assert_eq!(slots::policyd::LANE_AUDIT_BYTES, slots::logd::LANE_AUDIT_BYTES);
         assert_eq!(slots::policyd::LANE_AUDIT_BELL_BIT, slots::logd::LANE_AUDIT_BIT);
         const { assert!(slots::logd::KEPT_JOURNAL_BYTES >= 1024 * 128 + 64) };
+        assert!(keys::POLICY_IS_INSECURE && keys::POLICY_NAME.contains("INSECURE"));
         assert_eq!(markers::SELFTEST_POLICY_ALLOW.text(), "SELFTEST: policy allow ok");
     }
 }

@@ -4,9 +4,9 @@
 //! refusal echoes the nonce whenever the frame holds it and carries the version asked (an
 //! unknown version is answered in version 1); names and capabilities must be 1 to 48 bytes of
 //! UTF-8 in every version; the profile of operation 6 is at most 500 bytes, what one frame
-//! holds; operation 0x7f, which let any client write log lines, is gone.
+//! holds; operation 0x7f, which let any client write log lines, is gone. Operation 7 is new.
 
-use crate::{Bytes, Capability, Name, status::status_set};
+use crate::{Bytes, Capability, Name, audit::Reason, status::status_set};
 
 /// Badge of the CALL capability that only the supervisor holds: its calls may speak for others.
 /// Every other CALL capability of policyd has badge 0.
@@ -54,4 +54,8 @@ protocol! {
     5 in [1, 2] CheckCapDelegated { subject: u64, capability: Capability<'a> } => always {};
     /// The syscall argument profile of `subject`.
     6 in [2] AbiProfileGet { subject: u64 } => always { profile: Bytes<'a, 500> };
+    /// Takes the signed policy in the sealed memory object that comes along, if the sender holds
+    /// `policy.reload` and it is newer. Tells why, and which version is in force now; a sender
+    /// without the right learns neither.
+    7 in [2] Reload {} => always { reason: Reason, version: u64 };
 }

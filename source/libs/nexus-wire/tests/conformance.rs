@@ -55,6 +55,7 @@ macro_rules! reply {
 }
 
 fn policy_vectors() -> Vectors {
+    let reason = nexus_wire::audit::Reason::BlobNotNewer;
     use policy::{
         Op::*,
         Status::{Allow, Deny},
@@ -90,6 +91,8 @@ fn policy_vectors() -> Vectors {
         "CheckCapDelegated.v2.rsp" = Response reply!(2 nonce, Allow, R::CheckCapDelegated {});
         "AbiProfileGet.v2.req" = Request ask!(2 nonce, AbiProfileGet { subject });
         "AbiProfileGet.v2.rsp" = Response reply!(2 nonce, Allow, R::AbiProfileGet { profile });
+        "Reload.v2.req" = Request ask!(2 nonce, Reload {});
+        "Reload.v2.rsp" = Response reply!(2 nonce, Deny, R::Reload { reason, version: 7 });
         "Refused.rsp" = Response
             reply!(3 nonce, policy::Status::Unsupported, R::Refused { op: 0x7f });
     )

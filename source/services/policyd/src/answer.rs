@@ -131,11 +131,16 @@ pub(crate) fn record_start<E: Env>(policy: Option<&Policy<'_>>, env: &mut E) {
         enforcer: ids::POLICYD.0,
         subject: ids::POLICYD.0,
         rule: policy.map_or(0, Policy::rule_count),
-        args: [policy.map_or(0, Policy::version), 0],
+        args: policy.map_or([0; 2], |policy| [policy.version(), head(policy.digest())]),
         ..Record::new(audit::Op::PolicyLoad, decision, reason)
     };
     // A full lane has counted it; nobody waits for an answer.
     let _counted = env.append(&record);
+}
+
+/// The first eight bytes.
+fn head(digest: [u8; 32]) -> u64 {
+    digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 const fn reason_of(reason: nexus_sel::Reason) -> Reason {

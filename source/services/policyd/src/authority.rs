@@ -16,6 +16,8 @@ use crate::answer::Finding;
 const BUCKETS: usize = 32;
 /// The right to speak for others.
 const DELEGATE: &[u8] = b"policy.delegate";
+/// The right to replace the policy.
+const RELOAD: &[u8] = b"policy.reload";
 /// What CHECK asks for.
 const CORE: &[u8] = b"ipc.core";
 /// What EXEC asks for.
@@ -56,6 +58,8 @@ enum Needs {
     Capability,
     /// Nothing more than to be the subject.
     Identity,
+    /// The capability, and a policy, which did not come along.
+    Blob,
 }
 
 /// The world at the moment of a request.
@@ -76,6 +80,11 @@ impl<'p> Authority<'p> {
         Authority { policy, buckets: [Bucket::FULL; BUCKETS] }
     }
 
+    /// Version of the policy.
+    pub(crate) fn version(&self) -> u64 {
+        self.policy.version()
+    }
+
     /// Decides one request.
     pub(crate) fn decide(&mut self, op: &Op<'_>, sender: &Sender, now: Now) -> Finding {
         let (finding, claim, needs) = self.question(op, sender);
@@ -91,7 +100,21 @@ impl<'p> Authority<'p> {
             Needs::Identity => {
                 Finding { status: Status::Allow, reason: Reason::Default, ..finding }
             }
+            Needs::Blob => match self.may_reload(sender, now) {
+                Finding { status: Status::Allow, .. } => {
+                    Finding { reason: Reason::BlobMissing, ..finding }
+                }
+                refused => refused,
+            },
         }
+    }
+
+    /// Whether the sender may replace the policy, whatever the next one is.
+    #[cold]
+    pub(crate) fn may_reload(&mut self, sender: &Sender, now: Now) -> Finding {
+        let deny = Finding::deny(audit::Op::PolicyReload, sender, Reason::Unknown);
+        let decision = self.ask(sender.service.0, RELOAD, now);
+        Finding { cap: cap_name(RELOAD), ..deny }.decided(&decision)
     }
 
     /// Makes the claimed subject the subject of the finding, or refuses and stays with the sender:
@@ -165,6 +188,10 @@ impl<'p> Authority<'p> {
             }
             Op::AbiProfileGet { subject } => {
                 (deny(audit::Op::AbiProfile), Claim::Subject(*subject), Needs::Identity)
+            }
+            Op::Reload {} => {
+                let finding = core(audit::Op::PolicyReload, cap_name(RELOAD));
+                (finding, Claim::Subject(sender.service.0), Needs::Blob)
             }
         }
     }

@@ -1,7 +1,10 @@
 //! All that policyd needs from outside: time, facts, a place for records. It calls nobody.
 
+use nexus_abi::Handle;
 use nexus_sel::Facts;
-use nexus_wire::audit::Record;
+use nexus_wire::audit::{Reason, Record};
+
+use crate::blob::Blob;
 
 /// The record found no room; the lane has counted it as lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,4 +38,16 @@ pub trait Env {
     fn append_reserved(&mut self, record: &Record) -> Result<u64, NoRoom> {
         self.append(record)
     }
+
+    /// Copies the sealed memory object `cap` to the start of `into`: how many words it has.
+    ///
+    /// # Errors
+    /// [`Reason::BlobMissing`] if it is no such object, [`Reason::BlobTooLarge`].
+    fn read_blob(&mut self, cap: Handle, into: &mut Blob) -> Result<usize, Reason>;
+
+    /// Gives up a capability that came with a request.
+    fn close(&mut self, cap: Handle);
+
+    /// Remembers the policy that is to be in force next, for the time after a death.
+    fn keep(&mut self, blob: &Blob);
 }

@@ -278,7 +278,7 @@ fn which_policy_is_in_force_is_the_first_record() {
         [(Some(policy()), Decision::Allow, 7), (None, Decision::Deny, 0)]
     {
         let mut bench = Bench::new(None);
-        let _policyd = policyd::Policyd::start(policy, &mut bench.outside);
+        let _policyd = policyd::Policyd::start(policy, common::loader(), &mut bench.outside);
         let record = bench.outside.records[0];
         assert_eq!((record.op, record.decision), (audit::Op::PolicyLoad, decision));
         assert_eq!(record.args[0], version);

@@ -137,6 +137,11 @@ impl Env for Lane<'_> {
         self.rung += u64::from(self.producer.should_ring());
         pushed.map_err(|_| NoRoom)
     }
+    fn read_blob(&mut self, _: nexus_abi::Handle, _: &mut policyd::Blob) -> Result<usize, Reason> {
+        Err(Reason::BlobMissing)
+    }
+    fn close(&mut self, _: nexus_abi::Handle) {}
+    fn keep(&mut self, _: &policyd::Blob) {}
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn a_flood_of_random_frames_is_answered_and_accounted_to_the_last() {
     let memory: Vec<AtomicU64> = (0..16 + 16 * 64).map(|_| AtomicU64::new(0)).collect();
     let mut env = Lane { producer: Producer::attach(&memory[..]).unwrap(), rung: 0 };
     let mut consumer = Consumer::attach(&memory[..]).unwrap();
-    let mut policyd = Policyd::start(Some(policy()), &mut env);
+    let mut policyd = Policyd::start(Some(policy()), common::loader(), &mut env);
     let golden = golden();
     let (mut random, mut stored, mut allows) = (Random(1), 0u64, 0u64);
     for n in 0..FRAMES {

@@ -13,20 +13,28 @@
 
 mod common;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{CLIENT, compiled};
+use common::{CLIENT, INIT, compiled, signed};
+use ed25519_dalek::SigningKey;
 use nexus_abi::{Call, Error, Handle, Return, Sys, layout::FRAME_MAX, syscall::Topic};
 use nexus_service::lane::Consumer;
 use nexus_system::{markers, slots::policyd as slots};
 use nexus_wire::audit::{Op, Reason, Record};
+
+/// The capability that comes with a reload.
+const OFFERED: Handle = Handle::fixed(50);
 
 /// As much of a kernel as policyd touches: its objects, its console, callers in a row.
 struct Fake {
     frame: [u8; FRAME_MAX],
     blob: Option<&'static [u64]>,
     lane: Option<&'static [AtomicU64]>,
+    kept: Option<&'static [AtomicU64]>,
     requests: Vec<Vec<u8>>,
+    /// What comes along with a reload, and from whom reloads come.
+    offered: Option<Vec<u64>>,
+    open_caps: u32,
     replies: Vec<Vec<u8>>,
     console: String,
     rung: u64,
@@ -37,21 +45,37 @@ impl Fake {
         let words = (0..slots::LANE_AUDIT_BYTES / 8).map(|_| AtomicU64::new(0));
         let lane = lane.then(|| &*words.collect::<Vec<_>>().leak());
         let blob = blob.map(|words| &*words.leak());
+        let kept = (0..slots::KEPT_POLICY_BYTES / 8).map(|_| AtomicU64::new(0));
+        let kept = Some(&*kept.collect::<Vec<_>>().leak());
         let (requests, replies, console) = (Vec::new(), Vec::new(), String::new());
-        Fake { frame: [0; FRAME_MAX], blob, lane, requests, replies, console, rung: 0 }
+        let (frame, offered) = ([0; FRAME_MAX], None);
+        let (open_caps, rung) = (0, 0);
+        Fake { frame, blob, lane, kept, requests, offered, open_caps, replies, console, rung }
     }
 
     fn next(&mut self) -> Return {
         let Some(request) = self.requests.pop() else { return Return::Failed(Error::PeerDied) };
         self.frame[..request.len()].copy_from_slice(&request);
+        let reload = request[2..4] == [2, 7];
+        self.open_caps += u32::from(reload);
         Return::Message {
             len: request.len() as u16,
-            service: nexus_abi::ServiceId(CLIENT),
+            service: nexus_abi::ServiceId(if reload { INIT } else { CLIENT }),
             incarnation: 1,
             badge: 0,
             token: 1,
-            cap: Handle::NONE,
+            cap: if reload { OFFERED } else { Handle::NONE },
         }
+    }
+
+    /// The requests, in order: `check` is a CHECK by the client, `reload` offers a policy.
+    fn ask(&mut self, requests: &[&[u8]]) -> Vec<u8> {
+        self.requests = requests.iter().rev().map(|request| request.to_vec()).collect();
+        self.replies.clear();
+        assert_ne!(policyd::run(self, 0), 0, "ends when its endpoint is gone");
+        assert_eq!(self.open_caps, 0, "every capability was closed");
+        let status = |reply: &Vec<u8>| reply[if reply[2] == 2 { 8 } else { 4 }];
+        self.replies.iter().map(status).collect()
     }
 
     /// May the client read files? In version 1.
@@ -94,8 +118,23 @@ impl Sys for Fake {
                 self.rung += 1;
                 Return::OK
             }
-            // After the last request: the reply is out, so its token is used up.
-            Call::Reply { .. } => Return::Failed(Error::StaleReply),
+            // After the last request: the reply is out, so its token is used up. A reply for
+            // itself is the one before the policies change.
+            Call::Reply { len, .. } => {
+                if self.requests.is_empty() && self.replies.last().is_some_and(|r| r[3] != 0x87) {
+                    return Return::Failed(Error::StaleReply);
+                }
+                self.replies.push(self.frame[..len.get()].to_vec());
+                Return::OK
+            }
+            Call::ObjectInfo { cap: OFFERED, topic: Topic::Vmo } => match &self.offered {
+                Some(words) => Return::Values([words.len() as u64 * 8, 1, 0, 0]),
+                None => Return::Failed(Error::WrongState),
+            },
+            Call::CapClose { cap: OFFERED } => {
+                self.open_caps -= 1;
+                Return::OK
+            }
             other => panic!("policyd made {other:?}"),
         }
     }
@@ -109,7 +148,16 @@ impl Sys for Fake {
         assert_eq!(vmo, slots::POLICY);
         self.blob.and_then(|blob| blob.get(..len / 8)).ok_or(Error::InvalidArgument)
     }
+    fn copy_sealed_words(&mut self, vmo: Handle, into: &mut [u64]) -> Result<(), Error> {
+        assert_eq!(vmo, OFFERED);
+        into.copy_from_slice(self.offered.as_ref().expect("asked for its size"));
+        Ok(())
+    }
     fn map_words(&mut self, vmo: Handle, len: usize) -> Result<&'static [AtomicU64], Error> {
+        if vmo == slots::KEPT_POLICY {
+            assert_eq!(len, slots::KEPT_POLICY_BYTES);
+            return self.kept.ok_or(Error::BadHandle);
+        }
         assert_eq!((vmo, len), (slots::LANE_AUDIT, slots::LANE_AUDIT_BYTES));
         self.lane.ok_or(Error::BadHandle)
     }
@@ -123,15 +171,22 @@ impl Sys for Fake {
     }
 }
 
+/// Said at every start while the key is one that anybody has.
+fn warning() -> String {
+    let name = nexus_system::keys::POLICY_NAME;
+    assert!(name.contains("INSECURE"));
+    format!("policyd: trusts {name}, a key whose seed is public\n")
+}
+
 fn ready() -> &'static str {
     markers::POLICYD_READY.text()
 }
 
 #[test]
 fn with_policy_and_lane_it_is_ready_and_every_decision_is_in_the_lane() {
-    let mut fake = Fake::new(Some(compiled().words), true);
+    let mut fake = Fake::new(Some(signed(7)), true);
     assert_eq!(fake.run(3), [0, 0, 0]);
-    assert_eq!(fake.console, format!("{}\n", ready()), "nothing but the marker");
+    assert_eq!(fake.console, format!("{}{}\n", warning(), ready()), "and nothing else");
     let mut lane = Consumer::attach(fake.lane.unwrap()).unwrap();
     let records: Vec<_> = std::iter::from_fn(|| lane.pop()).collect();
     let ops: Vec<_> = records.iter().map(|words| Record::from_words(words).unwrap().op).collect();
@@ -141,20 +196,24 @@ fn with_policy_and_lane_it_is_ready_and_every_decision_is_in_the_lane() {
 
 #[test]
 fn the_bell_rings_when_the_lane_says_so() {
-    let mut fake = Fake::new(Some(compiled().words), true);
+    let mut fake = Fake::new(Some(signed(7)), true);
     fake.run(600);
     assert!((1..10).contains(&fake.rung), "{} times", fake.rung);
 }
 
 #[test]
 fn test_reject_everything_with_a_damaged_or_missing_policy() {
-    let mut damaged = compiled().words;
+    let mut damaged = signed(7);
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    for blob in [None, Some(Vec::new()), Some(vec![0; 64]), Some(damaged)] {
+    let unsigned = compiled().words;
+    let foreign = common::signed_with(&SigningKey::from_bytes(&[5; 32]), &unsigned);
+    let blobs = [Vec::new(), vec![0; 64], damaged, unsigned, foreign];
+    for blob in blobs.into_iter().map(Some).chain([None]) {
         let mut fake = Fake::new(blob, true);
         assert_eq!(fake.run(2), [1, 1]);
-        assert_eq!(fake.console, "policyd: no valid policy, denying everything\n");
+        let said = format!("{}policyd: no valid policy, denying everything\n", warning());
+        assert_eq!(fake.console, said);
         let mut lane = Consumer::attach(fake.lane.unwrap()).unwrap();
         while let Some(words) = lane.pop() {
             assert_eq!(Record::from_words(&words).unwrap().reason, Reason::NoPolicy);
@@ -164,7 +223,73 @@ fn test_reject_everything_with_a_damaged_or_missing_policy() {
 
 #[test]
 fn test_reject_everything_without_a_lane() {
-    let mut fake = Fake::new(Some(compiled().words), false);
+    let mut fake = Fake::new(Some(signed(7)), false);
     assert_eq!(fake.run(2), [1, 1]);
-    assert_eq!(fake.console, "policyd: no audit lane, denying everything\n");
+    let said = format!("{}policyd: no audit lane, denying everything\n", warning());
+    assert_eq!(fake.console, said);
+}
+
+/// CHECK by the client, by name, in version 1.
+const CHECK: &[u8] = b"PO\x01\x01\x06client";
+const RELOAD: &[u8] = b"PO\x02\x07\x09\x00\x00\x00";
+
+/// The versions that the records say were in force, in turn.
+fn in_force(fake: &Fake) -> Vec<u64> {
+    let mut lane = Consumer::attach(fake.lane.unwrap()).unwrap();
+    let records = std::iter::from_fn(|| lane.pop().and_then(|words| Record::from_words(&words)));
+    records.filter(|record| record.op == Op::PolicyLoad).map(|record| record.args[0]).collect()
+}
+
+#[test]
+fn after_a_reload_the_next_request_meets_the_next_policy_also_after_a_death() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    for (offered, versions) in [(8, &[7, 8][..]), (9, &[8, 9]), (10, &[9, 10]), (11, &[10, 11])] {
+        fake.offered = Some(signed(offered));
+        let [before, reload, after] = fake.ask(&[CHECK, RELOAD, CHECK])[..] else { panic!() };
+        assert_eq!([before, reload, after], [0, 0, 0], "version {offered}");
+        assert_eq!(in_force(&fake), versions, "the one kept, then the one offered");
+    }
+    fake.offered = Some(signed(10));
+    assert_eq!(fake.ask(&[RELOAD, CHECK]), [1, 0]);
+    assert_eq!(in_force(&fake), [11], "older than what was kept");
+}
+
+#[test]
+fn test_reject_what_was_kept_and_is_damaged() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    for version in [8, 9] {
+        fake.offered = Some(signed(version));
+        assert_eq!(fake.ask(&[RELOAD]), [0]);
+        let _drained = in_force(&fake);
+    }
+    // A death in the middle of writing version 10 over version 8: behind half its signature.
+    let next = signed(10);
+    for (kept, word) in fake.kept.unwrap().iter().zip(&next[..12]) {
+        kept.store(*word, Ordering::Relaxed);
+    }
+    assert_eq!(fake.ask(&[CHECK]), [0]);
+    assert_eq!(in_force(&fake), [9], "the whole one beside it");
+    for kept in fake.kept.unwrap() {
+        kept.store(u64::MAX, Ordering::Relaxed);
+    }
+    assert_eq!(fake.ask(&[CHECK]), [0]);
+    assert_eq!(in_force(&fake), [7], "nothing kept is whole: the image's");
+}
+
+#[test]
+fn test_reject_everything_without_kept_memory() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    fake.kept = None;
+    assert_eq!(fake.run(2), [1, 1]);
+    assert!(!fake.console.contains(ready()));
+}
+
+#[test]
+fn many_reloads_need_no_more_memory_than_one() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    fake.offered = Some(signed(8));
+    let mut requests = vec![RELOAD; 100];
+    requests.push(CHECK);
+    let statuses = fake.ask(&requests);
+    assert_eq!(statuses.iter().filter(|status| **status == 0).count(), 2, "one load, one check");
 }

@@ -133,6 +133,9 @@ fn describe(system: &System, slot: &Slot) -> String {
         GrantKind::Factory { first, last, priority, .. } => {
             format!("factory for ids {first} to {last}, priority up to {priority}")
         }
+        GrantKind::Blob { index } => {
+            format!("file `{}`", system.blobs().get(usize::from(index)).unwrap_or(&""))
+        }
         GrantKind::Image { service } => {
             format!("sealed ELF of {}", name(system, usize::from(service)))
         }

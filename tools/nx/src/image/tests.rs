@@ -24,7 +24,13 @@ fn programs(system: &System) -> Vec<Program> {
 
 fn image(kind: &str, programs: &[Program], boot_hart: Option<u64>) -> Result<Packed, String> {
     let system = system();
-    assemble(&system, system.image(kind).unwrap(), programs, b"a policy".to_vec(), boot_hart)
+    assemble(
+        &system,
+        system.image(kind).unwrap(),
+        programs,
+        (b"a policy".to_vec(), Vec::new()),
+        boot_hart,
+    )
 }
 
 /// The boot image behind the flattened kernel, which is three pages here and a bit of bss.

@@ -69,6 +69,7 @@ fn every_service_gets_its_stanza_and_nothing_else() {
             (5, Rights::MANAGE, ceiling.pack().unwrap()),
             (6, Rights::READ, 0),
             (7, read_write.or(Rights::DMA), 0),
+            (8, Rights::READ.or(Rights::DERIVE).or(Rights::GRANT), 0),
         ];
         assert_eq!(slots(CLIENT), client);
         let dma = Call::VmoCreate { len: 8192, kind: VmoKind::Dma, authority: FACTORY };

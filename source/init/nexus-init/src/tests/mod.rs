@@ -116,6 +116,7 @@ fn system(blobs: &mut Vec<u8>) -> BootManifest {
             grant(5, factory),
             grant(6, GrantKind::Image { service: 3 }),
             grant(7, GrantKind::Dma { bytes: 8192 }),
+            grant(8, GrantKind::Blob { index: 0 }),
         ],
     );
     client.serves = false;
@@ -133,6 +134,7 @@ fn system(blobs: &mut Vec<u8>) -> BootManifest {
         lanes: Bounded::from_slice(&[audit]).unwrap(),
         devices: Bounded::from_slice(&[device]).unwrap(),
         policy: blob(b"the policy"),
+        blobs: Bounded::from_slice(&[blob(b"a file")]).unwrap(),
     }
 }
 

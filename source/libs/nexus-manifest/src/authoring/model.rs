@@ -115,6 +115,8 @@ pub struct Service {
     pub kernel_log: Option<At<bool>>,
     /// Process factory.
     pub factory: Option<Factory>,
+    /// Files it is given, by name; [`Slot`]s refer to [`System::blobs`].
+    pub blobs: Vec<At<String>>,
     /// Services whose image it may start, as indices.
     pub images: Vec<At<usize>>,
     /// What is wired into its table.
@@ -173,6 +175,18 @@ pub struct Image {
 }
 
 impl System {
+    /// Names of the files that services are given, each once, in file order.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for blob in self.services.iter().flat_map(|s| &s.blobs) {
+            if !names.contains(&blob.value.as_str()) {
+                names.push(&blob.value);
+            }
+        }
+        names
+    }
+
     /// The service with this name.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Service> {

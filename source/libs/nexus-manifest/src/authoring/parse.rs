@@ -157,6 +157,7 @@ impl Names<'_> {
             dma: t.size("dma"),
             kernel_log: t.flag("kernel-log").filter(|f| f.value),
             factory: t.table("factory").map(|f| self.read_factory(&f)),
+            blobs: t.strings("blobs"),
             images: self.all(t.strings("images")),
             slots: Vec::new(),
             name,

@@ -109,6 +109,12 @@ fn from_stanza(system: &System, at: usize) -> Vec<(String, GrantKind)> {
         };
         kinds.push(("FACTORY".into(), kind));
     }
+    let blobs = system.blobs();
+    for name in service.blobs.iter().map(|blob| blob.value.as_str()) {
+        let index = blobs.iter().position(|known| *known == name).unwrap_or(blobs.len());
+        let index = u8::try_from(index).unwrap_or(u8::MAX);
+        kinds.push((format!("BLOB_{}", constant(name)), GrantKind::Blob { index }));
+    }
     for index in service.images.iter().map(|i| i.value) {
         let Some(other) = system.services.get(index) else { continue };
         let name = format!("IMAGE_{}", constant(&other.name.value));

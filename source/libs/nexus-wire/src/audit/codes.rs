@@ -24,8 +24,11 @@ codes! {
         Malformed = 7 "malformed",
         /// An unknown version or operation; `args[0]` as for malformed.
         Unsupported = 8 "unsupported",
-        /// The authority started; `args[0]` is the policy version, `rule` the number of rules.
+        /// The authority started; `args` are the policy's version and the first eight
+        /// bytes of its digest, `rule` the number of rules.
         PolicyLoad = 9 "policy_load",
+        /// RELOAD; `args` are the version now in force and the one offered, 0 if unreadable.
+        PolicyReload = 10 "policy_reload",
         /// Records were lost; `target` counts them. The enforcer says whose: 0 is the kernel.
         Lost = 16 "lost",
         /// The journal dropped old records of the subject, which held most, to make room:
@@ -110,8 +113,28 @@ codes! {
         Quota = 13 "quota",
         /// Records were lost or damaged, or wait too long.
         Degraded = 14 "degraded",
+        /// Reload: no sealed memory object came along, or it cannot be read.
+        BlobMissing = 32 "blob-missing",
+        /// Reload: the policy is larger than the authority can hold.
+        BlobTooLarge = 33 "blob-too-large",
+        /// Reload: the policy is shorter than it says.
+        BlobTruncated = 34 "blob-truncated",
+        /// Reload: not a policy, or one that contradicts itself.
+        BlobMalformed = 35 "blob-malformed",
+        /// Reload: the digest does not match the content.
+        BlobDigest = 36 "blob-digest",
+        /// Reload: nobody signed it.
+        BlobUnsigned = 37 "blob-unsigned",
+        /// Reload: signed with another key than the one the image trusts.
+        BlobForeignKey = 38 "blob-foreign-key",
+        /// Reload: the signature does not belong to this policy.
+        BlobBadSignature = 39 "blob-bad-signature",
+        /// Reload: not newer than the policy in force.
+        BlobNotNewer = 40 "blob-not-newer",
     }
 }
+
+code_field!(Reason, zero BlobMissing);
 
 /// Facts about a record, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -2,17 +2,20 @@
 
 use std::sync::LazyLock;
 
-use nexus_abi::{Sender, ServiceId};
+use ed25519_dalek::{Signer as _, SigningKey};
+use nexus_abi::{Handle, Sender, ServiceId};
 use nexus_sel::{
     Facts, Policy,
     authoring::{Compiled, Input, SystemNames, compile},
+    with_signature,
 };
 use nexus_service::step;
+use nexus_system::keys;
 use nexus_wire::{
-    audit::Record,
+    audit::{Reason, Record},
     policy::{BADGE_CONTROL, Op, Request, Response, Status},
 };
-use policyd::{Env, NoRoom, Policyd};
+use policyd::{Anchor, BLOB_WORDS, Blob, Env, Loader, NoRoom, Policyd};
 
 /// Holds `policy.delegate`, and in the image the control capability.
 pub const INIT: u64 = 1;
@@ -49,6 +52,10 @@ audit = "required"
 ["files.gated"]
 meaning = "m"
 enforcer = "enforcer"
+["policy.reload"]
+meaning = "m"
+enforcer = "policyd"
+audit = "required"
 "#;
 
 const RULES: &str = r#"
@@ -61,7 +68,7 @@ meaning = "m"
 when = "open"
 meaning = "m"
 [allow]
-init = ["ipc.core", "policy.delegate", "proc.spawn"]
+init = ["ipc.core", "policy.delegate", "proc.spawn", "policy.reload"]
 enforcer = ["ipc.core", "policy.delegate"]
 client = ["ipc.core", "proc.spawn", "files.*", "route.enforcer", { capability = "files.gated", when = "open" }]
 peer = ["ipc.core"]
@@ -71,6 +78,11 @@ peer = ["files.read"]
 
 /// The policy as a blob.
 pub fn compiled() -> Compiled {
+    compiled_as(7)
+}
+
+/// The policy as a blob, in another version; the peer loses `ipc.core` in every other than 7.
+pub fn compiled_as(version: u64) -> Compiled {
     let services = [
         ("init", INIT),
         ("policyd", 2),
@@ -81,12 +93,42 @@ pub fn compiled() -> Compiled {
     let services = services.map(|(name, id)| (name.to_owned(), id)).to_vec();
     let system = SystemNames::new(services, vec!["enforcer".to_owned(), "policyd".to_owned()]);
     let rules = RULES.replace("\"files.*\"", "\"files.read\", \"files.write\"");
+    let rules = rules.replace("version = 7", &format!("version = {version}"));
+    let peer = if version == 7 { "ipc.core" } else { "proc.spawn" };
+    let rules = rules.replace("peer = [\"ipc.core\"]", &format!("peer = [\"{peer}\"]"));
     compile(
         Input::new("capabilities.toml", REGISTRY),
         vec![Input::new("base.toml", rules)],
         &system,
     )
     .unwrap_or_else(|errors| panic!("\n{errors}"))
+}
+
+/// The key of the tree.
+pub fn bring_up() -> SigningKey {
+    let name = format!("../../../recipes/keys/{}.seed", keys::POLICY_NAME);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let text = std::fs::read_to_string(path).expect("the seed of the tree");
+    let digits = text.lines().find(|line| !line.starts_with('#')).expect("digits");
+    let byte = |at: usize| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits");
+    SigningKey::from_bytes(&std::array::from_fn(byte))
+}
+
+/// `words` signed with `key`.
+pub fn signed_with(key: &SigningKey, words: &[u64]) -> Vec<u64> {
+    let policy = Policy::open(words).expect("a policy");
+    let signature = key.sign(&policy.signed_message());
+    with_signature(words, &key.verifying_key().to_bytes(), &signature.to_bytes())
+}
+
+/// A version of the test policy, signed with the key of the tree.
+pub fn signed(version: u64) -> Vec<u64> {
+    signed_with(&bring_up(), &compiled_as(version).words)
+}
+
+/// A loader that trusts the key of the tree.
+pub fn loader() -> Loader<'static> {
+    Loader { anchor: Anchor(&keys::POLICY), spare: Box::leak(Box::new([0; BLOB_WORDS])) }
 }
 
 /// The policy, checked.
@@ -102,6 +144,10 @@ pub struct Outside {
     pub room: usize,
     pub now_ns: u64,
     pub facts: Facts,
+    /// The memory behind every capability that comes along.
+    pub offered: Result<Vec<u64>, Reason>,
+    pub closed: Vec<Handle>,
+    pub kept: Option<Box<Blob>>,
 }
 
 impl Env for Outside {
@@ -120,6 +166,17 @@ impl Env for Outside {
         self.records.push(*record);
         Ok(self.records.len() as u64 - 1)
     }
+    fn read_blob(&mut self, _cap: Handle, into: &mut Blob) -> Result<usize, Reason> {
+        let words = self.offered.clone()?;
+        into.get_mut(..words.len()).ok_or(Reason::BlobTooLarge)?.copy_from_slice(&words);
+        Ok(words.len())
+    }
+    fn close(&mut self, cap: Handle) {
+        self.closed.push(cap);
+    }
+    fn keep(&mut self, blob: &Blob) {
+        self.kept = Some(Box::new(*blob));
+    }
 }
 
 /// policyd and its outside.
@@ -130,10 +187,17 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(policy: Option<Policy<'static>>) -> Bench {
-        let room = usize::MAX;
-        let mut outside =
-            Outside { records: Vec::new(), lost: 0, room, now_ns: 0, facts: Facts::NONE };
-        let policyd = Policyd::start(policy, &mut outside);
+        let mut outside = Outside {
+            records: Vec::new(),
+            lost: 0,
+            room: usize::MAX,
+            now_ns: 0,
+            facts: Facts::NONE,
+            offered: Err(Reason::BlobMissing),
+            closed: Vec::new(),
+            kept: None,
+        };
+        let policyd = Policyd::start(policy, loader(), &mut outside);
         outside.records.clear();
         Bench { policyd, outside }
     }
