@@ -1,11 +1,6 @@
 //! What the policy language means, and everything it refuses, table-driven.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 use nexus_sel::authoring::{Compiled, Diagnostics, Input, Level, Role, SystemNames, compile};
 use nexus_sel::{AuditMode, Bucket, Buckets, Facts, NoLimits, Reason, RuleId, Sensitivity};
 
