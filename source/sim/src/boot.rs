@@ -6,11 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use boot_image::{Parts, Supervisor, candidates, signing::Signer};
+use boot_image::{
+    Parts, Supervisor,
+    candidates::{self, policy_names},
+    signing::Signer,
+};
 use nexus_abi::{Sys, layout::PAGE};
 use nexus_elf::testing::minimal_elf;
 use nexus_manifest::authoring::System;
-use nexus_sel::authoring::{self, SystemNames};
+use nexus_sel::authoring;
 
 use nexus_system::names;
 
@@ -32,20 +36,13 @@ pub fn workspace() -> PathBuf {
 /// With the diagnostics when it does not compile.
 #[must_use]
 pub fn compile_policy(dir: &Path, system: &System) -> Vec<u8> {
-    match authoring::compile_dir(dir, &names_of(system)) {
+    match authoring::compile_dir(dir, &policy_names(system)) {
         Ok(compiled) => {
             let signer = Signer::bring_up(&workspace()).unwrap_or_else(|error| panic!("{error}"));
             signer.sign(&compiled.blob).unwrap_or_else(|error| panic!("{error}"))
         }
         Err(faults) => panic!("{faults}"),
     }
-}
-
-/// What policies may name.
-fn names_of(system: &System) -> SystemNames {
-    let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
-    let providers = system.services.iter().filter(|s| s.provides.is_some());
-    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect())
 }
 
 /// One run to be: the test image of the real manifest with one program replaced by the test.
@@ -123,7 +120,7 @@ impl Scenario {
         let image = self.system.image("test").expect("the manifest has a test image");
         let carried = self.system.carried(image);
         let services = carried.iter().map(|at| (*at, minimal_elf(System::link_base(*at)).to_vec()));
-        let (root, names) = (workspace(), names_of(&self.system));
+        let (root, names) = (workspace(), policy_names(&self.system));
         let files = self.system.files(image).into_iter().map(|name| {
             let file = candidates::candidate(&root, &names, name);
             (name.to_owned(), file.unwrap_or_else(|error| panic!("{error}")))

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use nexus_manifest::authoring::System;
 use nexus_sel::authoring::{
     self, Compiled, Input, REGISTRY, SystemNames, compile, emit, from_bytes, to_bytes,
 };
@@ -15,6 +16,15 @@ pub const POLICY_DIR: &str = "recipes/policy";
 pub const OVERLAY_DIR: &str = "recipes/policy-reload-test";
 /// Seed of a key nobody trusts: not a secret, and not in `recipes/keys/`.
 const FOREIGN: &[u8; 32] = b"a key that no image ever trusted";
+
+/// What the policy of this system may name: its services, those that provide a protocol, and
+/// installed bundles.
+#[must_use]
+pub fn policy_names(system: &System) -> SystemNames {
+    let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
+    let providers = system.services.iter().filter(|s| s.provides.is_some());
+    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect()).with_bundles()
+}
 
 /// The file a service is granted under this name.
 ///

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use boot_image::{candidates::candidate, signing::Signer};
+
+pub(crate) use boot_image::candidates::policy_names as names;
 use nexus_manifest::authoring::{System, model::Image};
-use nexus_sel::{
-    Facts, Policy,
-    authoring::{self, SystemNames},
-};
+use nexus_sel::{Facts, Policy, authoring};
 
 /// Where the policy is written, relative to the workspace root.
 pub(crate) const POLICY_DIR: &str = "recipes/policy";
@@ -33,13 +32,6 @@ pub(crate) fn files(
     let names = names(system);
     let made = |name: &str| Ok((name.to_owned(), candidate(root, &names, name)?));
     system.files(image).into_iter().map(made).collect()
-}
-
-/// What the policy may name.
-pub(crate) fn names(system: &System) -> SystemNames {
-    let services = system.services.iter().map(|s| (s.name.value.clone(), s.id.value)).collect();
-    let providers = system.services.iter().filter(|s| s.provides.is_some());
-    SystemNames::new(services, providers.map(|s| s.name.value.clone()).collect()).with_bundles()
 }
 
 fn check_routes(system: &System, blob: &[u8]) -> Result<(), String> {
