@@ -85,7 +85,6 @@ extern "C" fn on_syscall(
 
 /// Takes the arguments where the `ecall` left them, so that getting here costs a jump.
 #[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "one register each")]
 extern "C" fn on_permitted(
     a0: u64,
     a1: u64,
