@@ -52,8 +52,9 @@ fn slots(system: &System) -> String {
     for service in &system.services {
         let name = service.name.value.replace('-', "_");
         let doc = format!("What is wired into `{}`.", service.name.value);
-        let consts: String = service.slots.iter().map(|s| slot(system, service, s)).collect();
-        let uses = if consts.is_empty() { "" } else { "use nexus_abi::Handle;\n" };
+        let mut consts: String = service.slots.iter().map(|s| slot(system, service, s)).collect();
+        consts += &lane_ends(system, service);
+        let uses = if service.slots.is_empty() { "" } else { "use nexus_abi::Handle;\n" };
         body += &module(&name, &doc, &format!("{uses}{consts}"));
     }
     module("slots", "Handles of statically wired capabilities, per service.", &body)
@@ -107,6 +108,35 @@ fn slot(system: &System, service: &Service, s: &Slot) -> String {
         | GrantKind::BootImage => {}
     }
     out
+}
+
+/// Both lists, for a service that serves whatever lanes the manifest gives it.
+fn lane_ends(system: &System, service: &Service) -> String {
+    let id = |at: usize| system.services.get(at).map_or(0, |s| s.id.value);
+    let (mut incoming, mut outgoing) = (String::new(), String::new());
+    for s in &service.slots {
+        let (GrantKind::LaneProducer { lane } | GrantKind::LaneConsumer { lane }) = s.kind else {
+            continue;
+        };
+        let Some(lane) = system.lanes.get(usize::from(lane)) else { continue };
+        let (name, label) = (&s.name, &lane.name.value);
+        let peer = |at| format!("peer: nexus_abi::ServiceId({})", id(at));
+        let memory = format!("lane: \"{label}\", memory: {name}, bytes: {name}_BYTES");
+        if matches!(s.kind, GrantKind::LaneConsumer { .. }) {
+            let peer = peer(lane.producer.value);
+            incoming += &format!("crate::Incoming {{ {memory}, bit: {name}_BIT, {peer} }}, ");
+        } else {
+            let (peer, bell) = (peer(lane.consumer.value), format!("{name}_BELL"));
+            let bell = format!("bell: {bell}, bit: {bell}_BIT");
+            outgoing += &format!("crate::Outgoing {{ {memory}, {bell}, {peer} }}, ");
+        }
+    }
+    format!(
+        "/// Lanes it drains, in manifest order.\n\
+         pub const INCOMING: &[crate::Incoming] = &[{incoming}];\n\
+         /// Lanes it fills, in manifest order.\n\
+         pub const OUTGOING: &[crate::Outgoing] = &[{outgoing}];\n"
+    )
 }
 
 fn describe(system: &System, s: &Slot) -> String {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u16 = 2;
 /// Services in one image: the kernel's process table.
 pub const MAX_SERVICES: usize = 32;
-/// Shared-memory lanes: one audit lane now, room for three more producers.
-pub const MAX_LANES: usize = 4;
+/// Shared-memory lanes: decisions and outcomes into the journal, checkpoints out of it and their
+/// seals back, and room for more enforcers.
+pub const MAX_LANES: usize = 8;
 /// Device windows and interrupt lines: the `virt` machine's buses plus its fixed devices.
 pub const MAX_DEVICES: usize = 16;
 /// Statically wired capabilities of one service.

@@ -3,10 +3,10 @@
 //! The producer never waits. A record that finds the lane full is lost, and the loss is counted:
 //! `produced == stored in the lane + lost`, at all times, across restarts of either side.
 //!
-//! Layout, in words: 0 head, 1 tail, 2 produced, 3 state, 4..16 zero; then the records. `head` and `tail`
-//! count records ever stored and ever taken; record `n` lies at `n mod capacity`. Fresh zeroed
-//! memory is an empty lane. The capacity is the largest power of two that fits; memory of one
-//! page more than a power of two wastes least.
+//! Layout, in words: 0 head, 1 tail, 2 produced, 3 state, 4 reservation, 5..16 zero; then the
+//! records. `head` and `tail` count records ever stored and ever taken; record `n` lies at
+//! `n mod capacity`. Fresh zeroed memory is an empty lane. The capacity is the largest power of
+//! two that fits; memory of one page more than a power of two wastes least.
 //!
 //! Ordering. The producer writes `produced`, then the record, then `head` with Release; the
 //! consumer reads `head` with Acquire before the record, so it sees whole records only. The
@@ -150,6 +150,8 @@ pub struct Producer<C> {
     head: u64,
     produced: u64,
     used: u64,
+    /// A place is kept for a record to come.
+    reserved: bool,
 }
 
 impl<C: Cells> Producer<C> {
@@ -165,9 +167,10 @@ impl<C: Cells> Producer<C> {
         let head = cells.load(HEAD, Ordering::Acquire);
         // Less than what was stored can only be damage; losses then count from here.
         let produced = cells.load(PRODUCED, Ordering::Acquire).max(head);
+        let produced = reservation::settle(&cells, produced);
         cells.store(PRODUCED, produced, Ordering::Relaxed);
         let open = capacity.wrapping_sub(reserve_of(capacity));
-        Ok(Producer { cells, capacity, open, head, produced, used: 0 })
+        Ok(Producer { cells, capacity, open, head, produced, used: 0, reserved: false })
     }
 
     /// Appends a record; word 0 becomes its sequence number, which is returned.
@@ -363,6 +366,10 @@ impl<C: Cells> Consumer<C> {
         Counters { produced: produced.max(stored), stored, lost: produced.saturating_sub(stored) }
     }
 }
+
+mod reservation;
+
+pub use reservation::Place;
 
 #[cfg(test)]
 mod model;

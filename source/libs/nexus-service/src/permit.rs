@@ -21,6 +21,8 @@ pub trait Action {
 pub struct Evidence {
     /// Nonce of the decision; its audit record carries the same.
     pub nonce: u32,
+    /// Number of its record in the authority's lane, 0 if the authority did not tell.
+    pub seq: u64,
 }
 
 /// Decides about a subject.
@@ -88,7 +90,7 @@ impl<S: Sys> Authorizer for PolicyAuthorizer<'_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
         let deadline = Deadline::after_ns(self.sys, self.wait_ns);
         match self.client.check_cap_delegated(self.sys, subject, capability, deadline) {
-            Ok(allowed) => Ok(Evidence { nonce: allowed.nonce() }),
+            Ok(allowed) => Ok(Evidence { nonce: allowed.nonce(), seq: 0 }),
             Err(NotAllowed::Denied) => Err(Status::Denied),
             Err(NotAllowed::Argument) => Err(Status::Internal),
             Err(NotAllowed::Ipc(_) | NotAllowed::Protocol | NotAllowed::Refused(_)) => {
@@ -120,7 +122,7 @@ mod tests {
         fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
             self.asked += 1;
             let held = subject == self.subject && capability == self.capability;
-            if held { Ok(Evidence { nonce: self.asked }) } else { Err(Status::Denied) }
+            if held { Ok(Evidence { nonce: self.asked, seq: 0 }) } else { Err(Status::Denied) }
         }
     }
 

@@ -5,9 +5,41 @@
 
 pub mod header;
 
-use nexus_abi::Sys;
+use nexus_abi::{Handle, ServiceId, Sys};
 
 include!(concat!(env!("OUT_DIR"), "/system.rs"));
+
+/// The draining end of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The lane's name.
+    pub lane: &'static str,
+    /// Its memory.
+    pub memory: Handle,
+    /// Bytes of it.
+    pub bytes: usize,
+    /// Bit of the own notification that the producer rings.
+    pub bit: u64,
+    /// Who produces: nobody else was given the other end.
+    pub peer: ServiceId,
+}
+
+/// The filling end of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The lane's name.
+    pub lane: &'static str,
+    /// Its memory.
+    pub memory: Handle,
+    /// Bytes of it.
+    pub bytes: usize,
+    /// The consumer's bell.
+    pub bell: Handle,
+    /// Bit to ring it with.
+    pub bit: u64,
+    /// Who drains.
+    pub peer: ServiceId,
+}
 
 /// A line that proves something to the harness. Only this crate makes one, so a program cannot
 /// print a marker that `recipes/markers.toml` does not list.
@@ -42,6 +74,10 @@ mod tests {
         assert_eq!(names::of(nexus_abi::ServiceId(0)), None);
         assert_eq!(slots::policyd::LANE_AUDIT_BYTES, slots::logd::LANE_AUDIT_BYTES);
         assert_eq!(slots::policyd::LANE_AUDIT_BELL_BIT, slots::logd::LANE_AUDIT_BIT);
+        let [lane] = slots::policyd::OUTGOING else { panic!("policyd fills one lane") };
+        let taken = slots::logd::INCOMING.iter().find(|end| end.lane == lane.lane).unwrap();
+        assert_eq!((taken.peer, lane.peer), (ids::POLICYD, ids::LOGD));
+        assert_eq!((taken.bit, taken.bytes), (lane.bit, lane.bytes));
         const { assert!(slots::logd::KEPT_JOURNAL_BYTES >= 1024 * 128 + 64) };
         assert!(keys::POLICY_IS_INSECURE && keys::POLICY_NAME.contains("INSECURE"));
         assert_eq!(markers::SELFTEST_POLICY_ALLOW.text(), "SELFTEST: policy allow ok");

@@ -180,6 +180,7 @@ impl fmt::Display for Record {
             (Flags::DELEGATED, " delegated"),
             (Flags::CONTROL, " control"),
             (Flags::REQUIRED, " required"),
+            (Flags::CLAIMED, " claimed"),
         ] {
             f.write_str(if self.flags.has(flag) { name } else { "" })?;
         }

@@ -29,6 +29,19 @@ codes! {
         PolicyLoad = 9 "policy_load",
         /// RELOAD; `args` are the version now in force and the one offered, 0 if unreadable.
         PolicyReload = 10 "policy_reload",
+        /// A key signed, verified or derived; `target` is the key. As for every outcome up to
+        /// `shutdown`, the enforcer is the lane's producer and `args[0]` the record of the
+        /// decision that allowed it, 0 if there was none or it is gone; `args[1]` is the
+        /// enforcer's own detail.
+        KeyUse = 11 "key_use",
+        /// A key was made, rotated, retired or revoked; `target` is the key.
+        KeyLifecycle = 12 "key_lifecycle",
+        /// A secret was put, read or deleted; `target` is its owner.
+        Secret = 13 "secret",
+        /// The device attested its state to a challenger.
+        Attest = 14 "attest",
+        /// An anti-rollback counter moved; `target` is the counter.
+        Counter = 15 "counter",
         /// Records were lost; `target` counts them. The enforcer says whose: 0 is the kernel.
         Lost = 16 "lost",
         /// The journal dropped old records of the subject, which held most, to make room:
@@ -37,6 +50,15 @@ codes! {
         /// The audit itself got worse or better: deny is degraded, allow is well again; `args`
         /// are what it was about and how much (losses, damaged slots, records waiting).
         Health = 18 "health",
+        /// Durable state was opened, refused or found damaged.
+        State = 19 "state",
+        /// The entropy source failed its tests, or passes them again.
+        Entropy = 20 "entropy",
+        /// A checkpoint of this journal was signed; `target` is its number, `args` are the key's
+        /// generation and the boot counter. Deny: a seal came that fits no checkpoint.
+        Seal = 21 "seal",
+        /// An orderly end was asked for; after it only what the end itself says.
+        Shutdown = 22 "shutdown",
         /// Kernel: a syscall outside the mask.
         KernelSyscallDenied = 33 "kernel.syscall-denied",
         /// Kernel: a right was missing.
@@ -61,6 +83,17 @@ impl Op {
     #[must_use]
     pub const fn from_kernel(kind: EventKind) -> Option<Op> {
         Op::from_code((kind as u8).saturating_add(KERNEL_BASE))
+    }
+
+    /// Whether it tells what became of an allowed act, not that it was allowed. Enforcers other
+    /// than the authority may report these and no others.
+    #[must_use]
+    pub const fn is_outcome(self) -> bool {
+        use Op::{Attest, Counter, Entropy, KeyLifecycle, KeyUse, Seal, Secret, Shutdown, State};
+        matches!(
+            self,
+            KeyUse | KeyLifecycle | Secret | Attest | Counter | State | Entropy | Seal | Shutdown
+        )
     }
 
     /// Whether the kernel produced it.
@@ -113,6 +146,22 @@ codes! {
         Quota = 13 "quota",
         /// Records were lost or damaged, or wait too long.
         Degraded = 14 "degraded",
+        /// It was done.
+        Done = 15 "done",
+        /// It was tried and did not work.
+        Failed = 16 "failed",
+        /// The enforcer's own rules forbid it, whatever policy says.
+        Refused = 17 "refused",
+        /// What it was about does not exist.
+        Missing = 18 "missing",
+        /// What it was about does not pass its own checks.
+        Damaged = 19 "damaged",
+        /// It is older than what was seen before.
+        Rollback = 20 "rollback",
+        /// It was revoked or retired.
+        Revoked = 21 "revoked",
+        /// The entropy source is not healthy.
+        Unhealthy = 22 "unhealthy",
         /// Reload: no sealed memory object came along, or it cannot be read.
         BlobMissing = 32 "blob-missing",
         /// Reload: the policy is larger than the authority can hold.
@@ -151,7 +200,9 @@ impl Flags {
     pub const CONTROL: Flags = Flags(4);
     /// The capability's decisions must be recorded.
     pub const REQUIRED: Flags = Flags(8);
-    pub(super) const ALL: u8 = 15;
+    /// The producer named another enforcer than itself; what stands there is the producer.
+    pub const CLAIMED: Flags = Flags(16);
+    pub(super) const ALL: u8 = 31;
 
     /// Both sets together.
     #[must_use]
