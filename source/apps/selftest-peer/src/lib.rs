@@ -6,10 +6,12 @@
 
 mod burst;
 mod peer;
+mod relay;
 #[cfg(test)]
 mod tests;
 
 use nexus_abi::{Handle, Sys, layout::SLOT_SERVER};
+use nexus_wire::echo::RELAY_MAX;
 
 pub use burst::{BURST_MAX, Checker};
 pub use peer::{Checks, Peer};
@@ -39,6 +41,9 @@ impl<S: Sys> Checks for Env<'_, S> {
     }
     fn read_audit(&mut self) -> u8 {
         burst::read_audit(self.sys)
+    }
+    fn relay(&mut self, to: &str, bytes: &[u8], answer: &mut [u8; RELAY_MAX]) -> Option<usize> {
+        relay::relay(self.sys, to, bytes, answer)
     }
 }
 

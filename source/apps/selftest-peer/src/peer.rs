@@ -4,8 +4,8 @@ use heapless::String;
 use nexus_ipc::echo::Tally;
 use nexus_service::{Incoming, Outgoing, Service};
 use nexus_wire::{
-    CAPABILITY_MAX, Capability, FRAME_MAX, Status,
-    echo::{Op, Reply, Request},
+    Bytes, CAPABILITY_MAX, Capability, FRAME_MAX, Status,
+    echo::{Op, RELAY_MAX, Reply, Request},
 };
 
 use crate::burst::{BURST_MAX, Outcome};
@@ -26,6 +26,8 @@ pub trait Checks {
     fn check(&mut self, capability: &str) -> Outcome;
     /// Asks logd for the audit's counters: its status, 255 without an answer.
     fn read_audit(&mut self) -> u8;
+    /// Sends bytes to a service in the peer's own name; how much of `answer` it filled.
+    fn relay(&mut self, to: &str, bytes: &[u8], answer: &mut [u8; RELAY_MAX]) -> Option<usize>;
 }
 
 /// A burst that is not over.
@@ -79,6 +81,7 @@ impl<E: Checks> Service<E> for Peer {
             Ok(request) => request,
             Err(refusal) => return Outgoing::bytes(refusal.encode(reply)),
         };
+        let mut relayed = [0; RELAY_MAX];
         let answer = match request.op {
             Op::Who {} => {
                 let sender = call.sender;
@@ -91,6 +94,11 @@ impl<E: Checks> Service<E> for Peer {
             }
             Op::Tally {} => Ok(self.told()),
             Op::ReadAudit {} => Ok(Reply::ReadAudit { status: env.read_audit() }),
+            Op::Relay { to, frame } => env
+                .relay(to.as_str(), frame.as_bytes(), &mut relayed)
+                .and_then(|len| relayed.get(..len).and_then(Bytes::new))
+                .map(|frame| Reply::Relay { frame })
+                .ok_or(Status::Unavailable),
         };
         Outgoing::bytes(match answer {
             Ok(body) => request.answer(Status::Ok, body).encode(reply),

@@ -3,8 +3,8 @@
 use nexus_abi::{Sender, ServiceId};
 use nexus_service::{Service, step};
 use nexus_wire::{
-    Bytes, Capability, FRAME_MAX, Status,
-    echo::{Op, Reply, Request, Response},
+    Bytes, Capability, FRAME_MAX, Name, Status,
+    echo::{Op, RELAY_MAX, Reply, Request, Response},
 };
 
 use crate::{BURST_MAX, Checks, Peer, burst::Outcome};
@@ -29,6 +29,10 @@ impl Checks for Script {
     }
     fn read_audit(&mut self) -> u8 {
         7
+    }
+    fn relay(&mut self, to: &str, bytes: &[u8], answer: &mut [u8; RELAY_MAX]) -> Option<usize> {
+        answer[..bytes.len()].copy_from_slice(bytes);
+        (to == "statefsd").then_some(bytes.len())
     }
 }
 
@@ -100,4 +104,14 @@ fn test_reject_endless_bursts_and_junk() {
         let reply = Response::decode(answer.bytes()).unwrap();
         assert!(matches!(reply.status, Status::Malformed | Status::Unsupported));
     }
+}
+
+#[test]
+fn a_frame_is_passed_on_with_its_answer_or_refused() {
+    let (mut peer, mut env) = (Peer::default(), Script::default());
+    let frame = Bytes::new(b"SF\x02?").unwrap();
+    let relay = |to| Op::Relay { to: Name::new(to).unwrap(), frame };
+    let (_, _, bytes) = ask(&mut peer, &mut env, relay("statefsd"));
+    assert_eq!(Response::decode(&bytes).unwrap().body, Reply::Relay { frame });
+    assert_eq!(ask(&mut peer, &mut env, relay("keystored")).0, Status::Unavailable);
 }

@@ -2,7 +2,7 @@
 
 use nexus_abi::{Handle, Sender, ServiceId, Sys};
 use nexus_wire::{
-    Bytes, Capability, Status,
+    Bytes, Capability, Name, Status,
     echo::{Op, Reply, Request, Response},
 };
 
@@ -101,6 +101,26 @@ impl Client {
     pub fn read_audit<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<u8, CallError> {
         match self.ask(sys, Op::ReadAudit {}, deadline)? {
             Reply::ReadAudit { status } => Ok(status),
+            _ => Err(CallError::Protocol),
+        }
+    }
+
+    /// Has the peer send `bytes` to the service called `to`, in its own name; the answer, in the
+    /// message frame.
+    ///
+    /// # Errors
+    /// [`CallError`]; refused if the peer got no connection or no answer.
+    pub fn relay<'s, S: Sys>(
+        &mut self,
+        sys: &'s mut S,
+        to: &str,
+        bytes: &[u8],
+        deadline: Deadline,
+    ) -> Result<&'s [u8], CallError> {
+        let to = Name::new(to).ok_or(CallError::Argument)?;
+        let bytes = Bytes::new(bytes).ok_or(CallError::Argument)?;
+        match self.ask(sys, Op::Relay { to, frame: bytes }, deadline)? {
+            Reply::Relay { frame } => Ok(frame.as_bytes()),
             _ => Err(CallError::Protocol),
         }
     }

@@ -1,9 +1,11 @@
 //! A peer to talk to: `EC`, served by test and bench programs.
 
-use crate::{Bytes, Capability, Status};
+use crate::{Bytes, Capability, Name, Status};
 
 /// Longest payload of an echo, in bytes.
 pub const ECHO_MAX: usize = 500;
+/// Longest frame the peer passes on, in bytes.
+pub const RELAY_MAX: usize = 448;
 
 protocol! {
     /// Tells who is calling, sends bytes back, and makes policy traffic on request.
@@ -23,4 +25,7 @@ protocol! {
     /// The peer asks logd for the audit's counters, and passes on logd's status; 255 if it got
     /// no answer.
     5 in [1] ReadAudit {} => ok { status: u8 };
+    /// The peer connects to the service called `to`, sends it these bytes, whatever they are, and
+    /// passes on what comes back. Not OK if there was no connection or no answer.
+    6 in [1] Relay { to: Name<'a>, frame: Bytes<'a, 448> } => ok { frame: Bytes<'a, 448> };
 }

@@ -23,6 +23,7 @@ pub mod log;
 pub mod policy;
 pub mod route;
 pub mod spec;
+pub mod state;
 mod status;
 pub mod supervise;
 pub mod text;

@@ -3,11 +3,18 @@
 use core::fmt;
 
 pub use crate::header::Order;
-use crate::{FRAME_MAX, control, echo, log, policy, route, supervise};
+use crate::{FRAME_MAX, control, echo, log, policy, route, state, supervise};
 
 /// Every protocol.
-pub const PROTOCOLS: &[&Protocol] =
-    &[policy::SPEC, log::SPEC, route::SPEC, supervise::SPEC, echo::SPEC, control::SPEC];
+pub const PROTOCOLS: &[&Protocol] = &[
+    policy::SPEC,
+    log::SPEC,
+    route::SPEC,
+    supervise::SPEC,
+    echo::SPEC,
+    control::SPEC,
+    state::SPEC,
+];
 
 /// Decodes a frame and encodes it again; `None` if it does not decode.
 pub type Reencode = fn(&[u8], &mut [u8; FRAME_MAX]) -> Option<usize>;

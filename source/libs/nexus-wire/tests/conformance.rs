@@ -54,6 +54,10 @@ macro_rules! reply {
     };
 }
 
+// Behind the macros it uses.
+#[path = "conformance/state.rs"]
+mod state_frames;
+
 fn policy_vectors() -> Vectors {
     let reason = nexus_wire::audit::Reason::BlobNotNewer;
     use policy::{
@@ -233,7 +237,7 @@ fn supervise_vectors() -> Vectors {
 fn echo_vectors() -> Vectors {
     use echo::{Op::*, Reply};
     let nonce = Some(0x1122_3344);
-    let bytes = Bytes::new(b"ping").unwrap();
+    let (bytes, relayed) = (Bytes::new(b"ping").unwrap(), Bytes::new(b"LO").unwrap());
     let capability = Capability::new("ipc.core").unwrap();
     let tally = Reply::Tally { allow: 1, deny: 2, peer_died: 3, timed_out: 4, other: 5 };
     vectors!(echo:
@@ -248,6 +252,8 @@ fn echo_vectors() -> Vectors {
         "Tally.v1.rsp" = Response reply!(1 nonce, Status::Ok, tally);
         "ReadAudit.v1.req" = Request ask!(1 nonce, ReadAudit {});
         "ReadAudit.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::ReadAudit { status: 7 });
+        "Relay.v1.req" = Request ask!(1 nonce, Relay { to: Name::new("logd").unwrap(), frame: relayed });
+        "Relay.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::Relay { frame: relayed });
         "Refused.rsp" = Response reply!(1 nonce, Status::Busy, Reply::Refused { op: 3 });
     )
 }
@@ -297,6 +303,7 @@ fn all() -> Vec<(&'static Protocol, Vectors)> {
         "supervise" => supervise_vectors(),
         "echo" => echo_vectors(),
         "control" => control_vectors(),
+        "state" => state_frames::vectors(),
         other => panic!("no vectors for protocol {other}"),
     };
     PROTOCOLS.iter().map(|p| (*p, vectors(p.name))).collect()
