@@ -234,7 +234,7 @@ fn query(args: &QueryArgs) -> Result<u8, String> {
 fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
     let all = load(&args.source)?.records;
     let meant = |record: &&Record| {
-        record.seq == args.seq && args.boot.is_none_or(|boot| record.boot_id == boot)
+        record.seq == args.seq && args.boot.is_none_or(|boot| u64::from(record.boot) == boot)
     };
     let found: Vec<&Record> = all.iter().filter(meant).collect();
     match found.as_slice() {
@@ -251,7 +251,7 @@ fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
             Ok(OK)
         }
         several => {
-            let boots = several.iter().map(|record| format!("{:#x}", record.boot_id));
+            let boots = several.iter().map(|record| format!("{:#x}", record.boot));
             let boots = boots.collect::<Vec<_>>().join(", ");
             Err(format!("{} is in several boots: choose with --boot {boots}", args.seq))
         }

@@ -33,7 +33,7 @@ struct Journal {
 fn record(seq: u64) -> [u8; 128] {
     let decision = if seq.is_multiple_of(3) { Decision::Deny } else { Decision::Allow };
     let record = Record::new(Op::CheckCap, decision, Reason::Policy);
-    Record { seq, boot_id: BOOT, time_ns: seq * 10, subject: seq % 5, ..record }.encode()
+    Record { seq, boot: BOOT as u32, time_ns: seq * 10, subject: seq % 5, ..record }.encode()
 }
 
 /// `count` records over five lanes, a checkpoint every [`EVERY`] and one at the end.

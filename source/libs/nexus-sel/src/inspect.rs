@@ -81,6 +81,13 @@ impl<'p> Policy<'p> {
         bytes_at(self.words, AT_DIGEST)
     }
 
+    /// The digest's first four bytes as a little-endian number: what records name the policy by.
+    #[inline]
+    #[must_use]
+    pub const fn tag(&self) -> u32 {
+        self.tag
+    }
+
     /// The policy's own version: reload accepts only a higher one.
     #[must_use]
     pub fn version(&self) -> u64 {

@@ -23,7 +23,10 @@ pub struct Record {
     /// Grows by one per record produced; a gap is a counted loss. Set by the lane.
     pub seq: u64,
     /// Which boot.
-    pub boot_id: u64,
+    pub boot: u32,
+    /// Which policy was in force, so that the record alone names the one whose `rule` it quotes:
+    /// see [`policy_tag`]. 0 where none decided.
+    pub policy: u32,
     /// Nanoseconds since boot.
     pub time_ns: u64,
     /// What was asked.
@@ -62,7 +65,8 @@ impl Record {
     pub const fn new(op: Op, decision: Decision, reason: Reason) -> Record {
         Record {
             seq: 0,
-            boot_id: 0,
+            boot: 0,
+            policy: 0,
             time_ns: 0,
             op,
             decision,
@@ -78,7 +82,7 @@ impl Record {
         }
     }
 
-    /// The words: seq, boot, time, (op, decision, reason, flags, nonce), enforcer, subject,
+    /// The words: seq, (boot, policy), time, (op, decision, reason, flags, nonce), enforcer, subject,
     /// target, (rule, capability length, zeros), capability in six, args in two.
     #[inline]
     #[must_use]
@@ -90,7 +94,7 @@ impl Record {
         let [c0, c1, c2, c3, c4, c5] = self.cap.to_words();
         [
             self.seq,
-            self.boot_id,
+            halves(self.boot, self.policy),
             self.time_ns,
             u64::from_le_bytes([w0, w1, w2, w3, n0, n1, n2, n3]),
             self.enforcer,
@@ -111,13 +115,13 @@ impl Record {
     /// Inverse of [`Record::to_words`]; `None` for unknown numbers or non-zero padding.
     #[must_use]
     pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Record> {
-        let [seq, boot_id, time_ns, what, enforcer, subject, target, rule, cap @ .., a0, a1] =
-            *words;
+        let [seq, which, time_ns, what, enforcer, subject, target, rule, cap @ .., a0, a1] = *words;
         let [op, decision, reason, flags, n0, n1, n2, n3] = what.to_le_bytes();
         let [r0, r1, r2, r3, cap_len, 0, 0, 0] = rule.to_le_bytes() else { return None };
         Some(Record {
             seq,
-            boot_id,
+            boot: which as u32,
+            policy: (which >> 32) as u32,
             time_ns,
             op: Op::from_code(op)?,
             decision: Decision::from_code(decision)?,
@@ -189,8 +193,32 @@ impl fmt::Display for Record {
         {
             write!(f, " args=0x{a0:x},0x{a1:x}")?;
         }
-        write!(f, " seq={} time_ns={} boot=0x{:016x}", self.seq, self.time_ns, self.boot_id)
+        write!(f, " seq={} time_ns={} boot=0x{:08x}", self.seq, self.time_ns, self.boot)?;
+        if self.policy == 0 { Ok(()) } else { write!(f, " policy={}", PolicyTag(self.policy)) }
     }
+}
+
+/// What [`Record::policy`] says of a policy with this digest: its first four bytes, as a
+/// little-endian number.
+#[must_use]
+pub fn policy_tag(digest: &[u8; 32]) -> u32 {
+    digest.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// A policy's tag as text: the first eight digits of its digest, as tools print it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyTag(pub u32);
+
+impl fmt::Display for PolicyTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_le_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Two numbers as one word, the first one below.
+#[inline]
+const fn halves(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
 }
 
 #[cfg(test)]

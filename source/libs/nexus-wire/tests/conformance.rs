@@ -105,7 +105,8 @@ fn policy_vectors() -> Vectors {
 fn record() -> Record {
     Record {
         seq: 7,
-        boot_id: 0xb007,
+        boot: 0xb007,
+        policy: 0x7856_3412,
         time_ns: 1_000_000,
         op: AuditOp::CheckCapDelegated,
         decision: Decision::Allow,

@@ -58,7 +58,7 @@ impl Finding {
         Finding { status, reason, rule, audit, ..self }
     }
 
-    fn recorded(&self, sender: &Sender, now_ns: u64) -> Record {
+    fn recorded(&self, policy: u32, sender: &Sender, now_ns: u64) -> Record {
         let allow = matches!(self.status, Status::Allow);
         let decision = if allow { audit::Decision::Allow } else { audit::Decision::Deny };
         let set = |on: bool, flag| if on { flag } else { Flags::NONE };
@@ -67,6 +67,7 @@ impl Finding {
             .or(set(sender.badge == BADGE_CONTROL, Flags::CONTROL))
             .or(set(matches!(self.audit, AuditMode::Required), Flags::REQUIRED));
         Record {
+            policy,
             time_ns: now_ns,
             flags,
             nonce: self.nonce.unwrap_or(0),
@@ -95,15 +96,21 @@ impl Answer {
 
 /// Writes the finding down and only then turns it into an answer. Without room the lane has
 /// counted the loss, and where the record was required the answer is a deny: audit-unavailable.
+/// `policy` is the tag of the policy in force.
 #[inline]
-pub(crate) fn record<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) -> Answer {
+pub(crate) fn record<E: Env>(
+    finding: &Finding,
+    policy: u32,
+    sender: &Sender,
+    env: &mut E,
+) -> Answer {
     if matches!((finding.audit, finding.status), (AuditMode::Required, Status::Allow))
         && !env.has_room()
     {
-        return refuse_unrecorded(finding, sender, env);
+        return refuse_unrecorded(finding, policy, sender, env);
     }
     let now_ns = env.now_ns();
-    match (env.append(&finding.recorded(sender, now_ns)), finding.audit) {
+    match (env.append(&finding.recorded(policy, sender, now_ns)), finding.audit) {
         (Ok(_), _) | (Err(NoRoom), AuditMode::Normal) => Answer(finding.status),
         (Err(NoRoom), AuditMode::Required) => Answer(Status::Deny),
     }
@@ -112,9 +119,14 @@ pub(crate) fn record<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) ->
 /// An allow that would have no record becomes a deny, and that deny goes into the places kept for
 /// it: whoever was refused for want of a record can be seen.
 #[cold]
-fn refuse_unrecorded<E: Env>(finding: &Finding, sender: &Sender, env: &mut E) -> Answer {
+fn refuse_unrecorded<E: Env>(
+    finding: &Finding,
+    policy: u32,
+    sender: &Sender,
+    env: &mut E,
+) -> Answer {
     let deny = Finding { status: Status::Deny, reason: Reason::AuditUnavailable, ..*finding };
-    let record = deny.recorded(sender, env.now_ns());
+    let record = deny.recorded(policy, sender, env.now_ns());
     // With the reserve used up too, the lane has counted it.
     let _counted = env.append_reserved(&record);
     Answer(Status::Deny)
@@ -127,6 +139,7 @@ pub(crate) fn record_start<E: Env>(policy: Option<&Policy<'_>>, env: &mut E) {
         None => (audit::Decision::Deny, Reason::NoPolicy),
     };
     let record = Record {
+        policy: policy.map_or(0, Policy::tag),
         time_ns: env.now_ns(),
         enforcer: ids::POLICYD.0,
         subject: ids::POLICYD.0,

@@ -85,6 +85,11 @@ impl<'p> Authority<'p> {
         self.policy.version()
     }
 
+    /// Tag of the policy.
+    pub(crate) fn tag(&self) -> u32 {
+        self.policy.tag()
+    }
+
     /// Decides one request.
     pub(crate) fn decide(&mut self, op: &Op<'_>, sender: &Sender, now: Now) -> Finding {
         let (finding, claim, needs) = self.question(op, sender);

@@ -55,6 +55,11 @@ impl<'p> Policyd<'p> {
         self.authority.as_ref().map_or(0, Authority::version)
     }
 
+    /// What names the policy in force in every record; 0 without one.
+    fn tag(&self) -> u32 {
+        self.authority.as_ref().map_or(0, Authority::tag)
+    }
+
     /// The right first: who may not reload cannot make policyd read or verify anything.
     fn reload<E: Env>(
         &mut self,
@@ -76,7 +81,7 @@ impl<'p> Policyd<'p> {
         } else {
             (asked, (Reason::Default, 0))
         };
-        let answer = record(&finding, sender, env);
+        let answer = record(&finding, self.tag(), sender, env);
         let loaded = answer.status() == Status::Allow;
         if loaded {
             env.keep(self.loader.spare);
@@ -141,11 +146,11 @@ impl<E: Env> Service<E> for Policyd<'_> {
         let len = match Request::decode(call.frame) {
             Ok(request) => {
                 let finding = self.decide(&request, &call.sender, env);
-                respond(&request, &record(&finding, &call.sender, env), reply)
+                respond(&request, &record(&finding, self.tag(), &call.sender, env), reply)
             }
             Err(refusal) => {
                 let finding = refused(&refusal, &call.sender, call.frame);
-                refuse(refusal, &record(&finding, &call.sender, env), reply)
+                refuse(refusal, &record(&finding, self.tag(), &call.sender, env), reply)
             }
         };
         Outgoing::bytes(len)

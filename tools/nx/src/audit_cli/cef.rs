@@ -35,7 +35,7 @@ fn severity(record: &Record) -> u8 {
 
 fn extension(record: &Record) -> Vec<(&'static str, String)> {
     let mut out = vec![
-        ("externalId", format!("{:016x}-{}", record.boot_id, record.seq)),
+        ("externalId", format!("{:08x}-{}", record.boot, record.seq)),
         ("act", record.decision.name().to_owned()),
         ("reason", record.reason.name().to_owned()),
         ("suid", names::hex(record.subject)),
@@ -61,7 +61,7 @@ fn extension(record: &Record) -> Vec<(&'static str, String)> {
         labelled("cs1", "cs1Label", "capability", cap.to_owned());
     }
     labelled("cs2", "cs2Label", "enforcer", names::who(record.enforcer));
-    labelled("cs3", "cs3Label", "boot", format!("0x{:016x}", record.boot_id));
+    labelled("cs3", "cs3Label", "boot", format!("0x{:08x}", record.boot));
     let flags = json::flags(record);
     if !flags.is_empty() {
         labelled("cs4", "cs4Label", "flags", flags.join(","));
@@ -69,6 +69,9 @@ fn extension(record: &Record) -> Vec<(&'static str, String)> {
     if record.args != [0; 2] {
         let [a0, a1] = record.args;
         labelled("cs5", "cs5Label", "args", format!("{a0:#x},{a1:#x}"));
+    }
+    if let Some(policy) = json::policy(record) {
+        labelled("cs6", "cs6Label", "policy", policy);
     }
     if let Some(count) = json::gone(record) {
         add("cnt", count.to_string());
@@ -166,10 +169,10 @@ mod tests {
     fn test_line_is_stable() {
         let expected = concat!(
             "CEF:0|Nexus|nexus-audit|1|check_cap|check_cap deny ipc.core|5|",
-            "externalId=0000000000000000-9 act=deny reason=default suid=0x14 ",
+            "externalId=00000000-9 act=deny reason=default suid=0x14 ",
             "suser=selftest-client cn1=9 cn1Label=seq cn2=1000 cn2Label=timeSinceBootNs ",
             "cs1=ipc.core cs1Label=capability cs2=logd (0x03) cs2Label=enforcer ",
-            "cs3=0x0000000000000000 cs3Label=boot"
+            "cs3=0x00000000 cs3Label=boot"
         );
         assert_eq!(line(&named("ipc.core")), expected);
     }

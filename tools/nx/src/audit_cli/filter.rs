@@ -77,7 +77,7 @@ impl Filter {
             && self.seq.as_ref().is_none_or(|range| range.contains(&record.seq))
             && self.since.is_none_or(|since| record.time_ns >= since)
             && self.until.is_none_or(|until| record.time_ns <= until)
-            && self.boot.is_none_or(|boot| record.boot_id == boot)
+            && self.boot.is_none_or(|boot| u64::from(record.boot) == boot)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A record as JSON: the lossless text form. Ids are hexadecimal strings, because readers of
 //! JSON may keep 53 bits only; the fields and their order are stable.
 
-use nexus_wire::audit::{Flags, Op, Record};
+use nexus_wire::audit::{Flags, Op, PolicyTag, Record};
 use serde::Serialize;
 
 use super::names;
@@ -16,6 +16,7 @@ struct Who {
 struct Line<'a> {
     seq: u64,
     boot: String,
+    policy: Option<String>,
     time_ns: u64,
     op: &'static str,
     decision: &'static str,
@@ -57,6 +58,11 @@ pub(super) fn rule(record: &Record) -> Option<u32> {
     decided.then_some(record.rule)
 }
 
+/// The policy that was in force, as the beginning of its digest.
+pub(super) fn policy(record: &Record) -> Option<String> {
+    (record.policy != 0).then(|| PolicyTag(record.policy).to_string())
+}
+
 /// Names of flags.
 pub(super) const FLAGS: [(Flags, &str); 4] = [
     (Flags::NONCE, "nonce"),
@@ -77,7 +83,8 @@ pub(super) fn line(record: &Record) -> String {
     let nonce = has_nonce.then(|| format!("0x{:08x}", record.nonce));
     let line = Line {
         seq: record.seq,
-        boot: format!("0x{:016x}", record.boot_id),
+        boot: format!("0x{:08x}", record.boot),
+        policy: policy(record),
         time_ns: record.time_ns,
         op: record.op.name(),
         decision: record.decision.name(),
@@ -158,11 +165,12 @@ mod tests {
             enforcer: 1,
             target: 3,
             rule: 5,
+            policy: 0x7856_3412,
             cap: CapName::new(Capability::new("route.logd").unwrap()),
             ..Record::new(Op::Route, Decision::Allow, Reason::Policy)
         };
         let expected = concat!(
-            r#"{"seq":7,"boot":"0x0000000000000000","time_ns":0,"op":"route","decision":"allow","#,
+            r#"{"seq":7,"boot":"0x00000000","policy":"12345678","time_ns":0,"op":"route","decision":"allow","#,
             r#""reason":"policy","subject":{"id":"0x14","name":"selftest-client"},"#,
             r#""target":{"id":"0x03","name":"logd"},"enforcer":{"id":"0x01","name":"nexus-init"},"#,
             r#""capability":"route.logd","rule":5,"nonce":null,"flags":[],"args":["0x0","0x0"]}"#

@@ -15,6 +15,7 @@ struct Who {
 struct Line {
     seq: u64,
     boot: String,
+    policy: Option<String>,
     time_ns: u64,
     op: String,
     decision: String,
@@ -54,7 +55,8 @@ fn record(line: &Line) -> Option<Record> {
     let [a0, a1] = &line.args;
     Some(Record {
         seq: line.seq,
-        boot_id: hex(&line.boot)?,
+        boot: u32::try_from(hex(&line.boot)?).ok()?,
+        policy: line.policy.as_deref().map_or(Some(0), policy)?,
         time_ns: line.time_ns,
         flags: flags(&line.flags)?,
         nonce: u32::try_from(nonce.unwrap_or(0)).ok()?,
@@ -74,6 +76,13 @@ fn record(line: &Line) -> Option<Record> {
 
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// The eight digits a digest begins with.
+fn policy(text: &str) -> Option<u32> {
+    let digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = digits.then(|| u32::from_str_radix(text, 16).ok()).flatten()?;
+    Some(number.swap_bytes())
 }
 
 fn code(names: &[(u8, &str)], name: &str) -> Option<u8> {
@@ -97,7 +106,8 @@ mod tests {
         for op in Op::ALL {
             let record = Record {
                 seq: u64::MAX,
-                boot_id: u64::MAX,
+                boot: u32::MAX,
+                policy: 0x7856_3412,
                 time_ns: u64::MAX,
                 flags: Flags::NONCE.or(Flags::CONTROL).or(Flags::REQUIRED),
                 nonce: 7,

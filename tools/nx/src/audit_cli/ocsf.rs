@@ -96,7 +96,7 @@ pub(super) fn line(record: &Record, boot_s: u64) -> String {
         "metadata": {
             "version": SCHEMA,
             "sequence": record.seq,
-            "uid": format!("{:016x}-{}", record.boot_id, record.seq),
+            "uid": format!("{:08x}-{}", record.boot, record.seq),
             "product": { "name": "nexus-audit", "vendor_name": "Nexus" },
         },
         "unmapped": unmapped(record),
@@ -112,7 +112,7 @@ fn place(fields: &mut Map<String, Value>, class: &Class, record: &Record, cap: &
     let device = json!({
         "type_id": OTHER,
         "type": "Other",
-        "uid": format!("{:016x}", record.boot_id),
+        "uid": format!("{:08x}", record.boot),
     });
     match class.class {
         1007 => {
@@ -201,7 +201,7 @@ fn message(record: &Record) -> String {
 /// What the schema has no place for, as in the JSON form.
 fn unmapped(record: &Record) -> Value {
     let all = serde_json::from_str::<Value>(&plain::line(record)).unwrap_or_default();
-    let keep = ["boot", "time_ns", "enforcer", "rule", "flags", "args", "gone"];
+    let keep = ["boot", "policy", "time_ns", "enforcer", "rule", "flags", "args", "gone"];
     let kept = keep.iter().filter_map(|key| Some(((*key).to_owned(), all.get(key)?.clone())));
     Value::Object(kept.collect())
 }

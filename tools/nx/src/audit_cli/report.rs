@@ -99,7 +99,7 @@ fn data<'a>(records: &[&'a Record]) -> Data<'a> {
         progress.at(done);
         rows.push((
             record.seq,
-            boots.of(record.boot_id),
+            boots.of(record.boot.into()),
             record.time_ns / 1000,
             record.op.code(),
             record.decision.code(),
@@ -120,7 +120,7 @@ fn data<'a>(records: &[&'a Record]) -> Data<'a> {
         decisions: list(Decision::NAMES),
         reasons: list(Reason::NAMES),
         who: who.all.into_iter().map(names::who).collect(),
-        boots: boots.all.iter().map(|boot| format!("0x{boot:016x}")).collect(),
+        boots: boots.all.iter().map(|boot| format!("0x{boot:08x}")).collect(),
         rows,
     }
 }

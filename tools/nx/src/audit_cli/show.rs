@@ -11,14 +11,14 @@ use style::Style;
 
 /// Everything about `record`, with what `all` and the policy of the tree say about it.
 pub(super) fn render(record: &Record, all: &[Record], root: &Path, style: Style) -> String {
-    let title = format!("record {} of boot 0x{:016x}", record.seq, record.boot_id);
+    let title = format!("record {} of boot 0x{:08x}", record.seq, record.boot);
     let mut out = format!("{}\n\n", style.bold(&title));
     let sentence = sentence(record);
     let _infallible = writeln!(out, "  {}\n", style.decision(record.decision, &sentence));
     for (label, text) in facts(record) {
         let _infallible = writeln!(out, "  {label:<11}{text}");
     }
-    for text in rule(record, all, root) {
+    for text in rule(record, root) {
         let _infallible = writeln!(out, "  {:<11}{text}", "rule");
     }
     out.push_str(&neighbours(record, all));
@@ -147,46 +147,24 @@ const fn because(reason: Reason) -> &'static str {
     }
 }
 
-/// The rule that decided, if the tree's policy is the one that was in force.
-fn rule(record: &Record, all: &[Record], root: &Path) -> Vec<String> {
+/// The rule that decided, if the tree's policy is the one the record names.
+fn rule(record: &Record, root: &Path) -> Vec<String> {
     let Some(id) = json::rule(record) else { return Vec::new() };
-    let Some(in_force) = in_force(record, all) else {
-        return vec![format!("{id}, of a policy whose start is not among these records")];
+    let Some(policy) = json::policy(record) else {
+        return vec![format!("{id}, of a policy the record does not name")];
     };
-    let version = in_force.args[0];
-    let number = format!("{id}, of policy version {version}");
+    let number = format!("{id}, of policy {policy}");
     let Ok(compiled) = compile(root) else {
         return vec![format!("{number} (the policy of this tree does not compile)")];
     };
-    // A reload tells the version only.
-    let started = in_force.op == Op::PolicyLoad;
-    let digest = if started { in_force.args[1] } else { NO_DIGEST };
-    let same = compiled.model.version == version
-        && (!started || compiled.rules.len() as u32 == in_force.rule)
-        && (digest == NO_DIGEST || digest == head(&compiled));
-    if !same {
-        let ours = compiled.model.version;
-        return vec![format!("{number}, not the policy of this tree (version {ours})")];
+    let ours = compiled.policy().map(|policy| policy.tag());
+    if ours.ok() != Some(record.policy) {
+        return vec![format!("{number}, not the policy of this tree")];
     }
     let Some(source) = compiled.rules.iter().find(|rule| rule.id.0 == id) else {
         return vec![format!("{number}, which has no such rule here")];
     };
-    let mut out = vec![number, written(source)];
-    if digest == NO_DIGEST {
-        let doubt = "(this tree's policy has that version; the record of its start holds no \
-                     digest to compare)";
-        out.push(doubt.to_owned());
-    }
-    out
-}
-
-/// In a policy_load that does not tell the policy's digest.
-const NO_DIGEST: u64 = 0;
-
-/// The first eight bytes of the policy's digest, as a policy_load holds them.
-fn head(compiled: &Compiled) -> u64 {
-    let digest = compiled.policy().map(|policy| policy.digest()).unwrap_or_default();
-    digest.first_chunk().map_or(NO_DIGEST, |bytes| u64::from_le_bytes(*bytes))
+    vec![number, written(source)]
 }
 
 fn written(rule: &RuleSource) -> String {
@@ -197,20 +175,6 @@ fn written(rule: &RuleSource) -> String {
     let RuleSource { file, line, subject, capability, gates, .. } = rule;
     let when = gates.iter().map(|gate| format!(" when {gate}")).collect::<String>();
     format!("{file}:{line}: {effect} {subject} {capability}{when}")
-}
-
-/// How a change of policy while the authority runs is named.
-const RELOAD: &str = "policy_reload";
-
-/// The authority's last start or reload at or before the record, in its boot.
-fn in_force<'a>(record: &Record, all: &'a [Record]) -> Option<&'a Record> {
-    let starts = all.iter().filter(|other| {
-        (other.op == Op::PolicyLoad || other.op.name() == RELOAD)
-            && other.decision == Decision::Allow
-            && other.boot_id == record.boot_id
-            && other.seq <= record.seq
-    });
-    starts.max_by_key(|start| start.seq)
 }
 
 fn compile(root: &Path) -> Result<Compiled, String> {

@@ -24,7 +24,9 @@ pub(crate) const NASTY: [&str; 4] =
     ["</script><img src=x>", "a|b=c\\", "\u{1b}[2J\u{202e}", "say \"no\"\nCEF:0"];
 
 /// Boot of the export written by hand.
-const BOOT: u64 = 7;
+const BOOT: u32 = 7;
+/// Tag of the policy its decisions name: 12345678.
+const POLICY: u32 = 0x7856_3412;
 /// Records between checkpoints of the export written by hand.
 const EVERY: usize = 6;
 /// The seed of the key the fixtures are signed with.
@@ -53,7 +55,8 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 fn record(op: Op, decision: Decision, reason: Reason, cap: &str) -> Record {
     let cap = if cap.is_empty() { CapName::NONE } else { CapName::new(capability(cap)) };
-    Record { cap, boot_id: BOOT, ..Record::new(op, decision, reason) }
+    let policy = if decision == Decision::None { 0 } else { POLICY };
+    Record { cap, policy, boot: BOOT, ..Record::new(op, decision, reason) }
 }
 
 fn capability(name: &str) -> Capability<'_> {
@@ -128,7 +131,7 @@ pub(crate) fn key() -> PathBuf {
 /// An export of these records: a chain for each subject, a checkpoint every [`EVERY`] and at the
 /// end, as logd keeps them.
 pub(crate) fn export(records: &[Record], signed: bool) -> Vec<u8> {
-    let boot = records.first().map_or(0, |record| record.boot_id);
+    let boot = records.first().map_or(0, |record| u64::from(record.boot));
     let mut lanes = BTreeMap::<u64, u8>::new();
     let mut heads = BTreeMap::<u8, Digest>::new();
     let mut file = Vec::new();
@@ -166,7 +169,7 @@ fn checkpoint(
 ) -> Checkpoint {
     let point = Checkpoint {
         number: last.map_or(0, |last| last.number) + 1,
-        boot_id: record.boot_id,
+        boot_id: u64::from(record.boot),
         time_ns: record.time_ns,
         first_seq,
         last_seq: record.seq,

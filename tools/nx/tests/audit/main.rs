@@ -10,7 +10,7 @@
 
 mod fixture;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use fixture::{NASTY, by_hand, entries, export, key, nx, path, recorded, stdout, write};
 use serde_json::Value;
@@ -168,6 +168,10 @@ fn what_the_daemons_record_is_proven_and_its_rules_are_found() {
     let ruled = records.iter().find(ruled).unwrap();
     let text = stdout(&nx(&["show", &ruled["seq"].to_string(), &file]));
     assert!(text.contains(".toml:"), "{text}");
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_nx"));
+    explain.args(["policy", "explain", "--json", "--record", &ruled.to_string()]);
+    let explained: Value = serde_json::from_str(&stdout(&explain.output().unwrap())).unwrap();
+    assert_eq!(explained["matches"], true, "a record alone names its policy: {explained}");
 
     let page = path("recorded.html");
     let output = nx(&["report", &file, "--html", &page.display().to_string()]);

@@ -7,7 +7,8 @@ fn longest() -> Record {
     let cap = "c".repeat(CAPABILITY_MAX);
     Record {
         seq: u64::MAX,
-        boot_id: u64::MAX,
+        boot: u32::MAX,
+        policy: u32::MAX,
         time_ns: u64::MAX,
         flags: Flags(Flags::ALL),
         nonce: u32::MAX,
@@ -78,6 +79,11 @@ fn text_starts_as_promised_and_fits() {
     let start = "audit v1 op=check_cap decision=deny subject=0x0000000000000014 \
                  target=0x0000000000000000 reason=default cap=a?b enforcer=0x0000000000000004";
     assert!(record.text(&mut buf).starts_with(start));
+    assert!(record.text(&mut buf).ends_with(" boot=0x00000000"), "no policy, so none is named");
+    let mut digest = [0; 32];
+    digest[..4].copy_from_slice(&[0x12, 0x34, 0x56, 0x78]);
+    let decided = Record { policy: policy_tag(&digest), ..record };
+    assert!(decided.text(&mut buf).ends_with(" boot=0x00000000 policy=12345678"));
     let whole = longest().to_string();
     assert!(whole.len() <= TEXT_MAX);
     assert_eq!(longest().text(&mut buf), whole);

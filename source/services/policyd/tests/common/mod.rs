@@ -12,7 +12,7 @@ use nexus_sel::{
 use nexus_service::step;
 use nexus_system::keys;
 use nexus_wire::{
-    audit::{Reason, Record},
+    audit::{self, Reason, Record},
     policy::{BADGE_CONTROL, Op, Request, Response, Status},
 };
 use policyd::{Anchor, BLOB_WORDS, Blob, Env, Loader, NoRoom, Policyd};
@@ -181,6 +181,8 @@ impl Env for Outside {
 
 /// policyd and its outside.
 pub struct Bench {
+    /// Tag of its policy, which every record must carry.
+    tag: u32,
     pub policyd: Policyd<'static>,
     pub outside: Outside,
 }
@@ -197,9 +199,10 @@ impl Bench {
             closed: Vec::new(),
             kept: None,
         };
+        let tag = policy.as_ref().map_or(0, |policy| audit::policy_tag(&policy.digest()));
         let policyd = Policyd::start(policy, loader(), &mut outside);
         outside.records.clear();
-        Bench { policyd, outside }
+        Bench { tag, policyd, outside }
     }
 
     /// One frame: the reply, and the one record it must leave.
@@ -207,6 +210,7 @@ impl Bench {
         let before = self.outside.records.len();
         let reply = step(&mut self.policyd, sender, frame, &mut self.outside);
         assert_eq!(self.outside.records.len(), before + 1, "one record per request: {frame:02x?}");
+        assert_eq!(self.outside.records[before].policy, self.tag, "the policy in force");
         assert!(reply.cap.is_none() && !reply.bytes().is_empty());
         (reply.bytes().to_vec(), self.outside.records[before])
     }
