@@ -11,6 +11,7 @@ mod connect;
 pub mod echo;
 pub mod log;
 pub mod policy;
+pub mod rng;
 pub mod state;
 pub mod supervise;
 

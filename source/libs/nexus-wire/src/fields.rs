@@ -106,3 +106,45 @@ impl<'a, const N: usize> Field<'a> for Bytes<'a, N> {
 impl<const N: usize> Zero for Bytes<'_, N> {
     const ZERO: Self = Bytes(&[]);
 }
+
+/// One to `N` bytes of anything, up to the end of the frame: the last field of a row, kept for
+/// layouts that tell no length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail<'a, const N: usize>(&'a [u8]);
+
+impl<'a, const N: usize> Tail<'a, N> {
+    /// `None` if empty or longer than `N` bytes.
+    #[inline]
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() || bytes.len() > N { None } else { Some(Tail(bytes)) }
+    }
+
+    /// The bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<'a, const N: usize> Field<'a> for Tail<'a, N> {
+    const KIND: &'static str = "bytes (to the end of the frame)";
+    const MIN: usize = 1;
+    const MAX: usize = N;
+    #[inline]
+    fn take(input: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
+        if input.is_empty() {
+            return Err(Flaw::Malformed);
+        }
+        Ok((Tail::new(input).ok_or(Flaw::TooLarge)?, &[]))
+    }
+    #[inline]
+    fn put(&self, out: &mut Out<'_>) {
+        out.bytes(self.0);
+    }
+}
+
+impl<const N: usize> Zero for Tail<'_, N> {
+    const ZERO: Self = Tail(&[]);
+}

@@ -21,6 +21,7 @@ mod frame;
 mod header;
 pub mod log;
 pub mod policy;
+pub mod rng;
 pub mod route;
 pub mod spec;
 pub mod state;
@@ -28,7 +29,7 @@ mod status;
 pub mod supervise;
 pub mod text;
 
-pub use fields::{Bytes, Text};
+pub use fields::{Bytes, Tail, Text};
 pub use frame::{Field, Flaw, Out, Request, Response, Zero};
 pub use nexus_abi::layout::FRAME_MAX;
 pub use spec::PROTOCOLS;

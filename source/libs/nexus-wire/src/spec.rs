@@ -3,7 +3,7 @@
 use core::fmt;
 
 pub use crate::header::Order;
-use crate::{FRAME_MAX, control, echo, log, policy, route, state, supervise};
+use crate::{FRAME_MAX, control, echo, log, policy, rng, route, state, supervise};
 
 /// Every protocol.
 pub const PROTOCOLS: &[&Protocol] = &[
@@ -13,6 +13,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     supervise::SPEC,
     echo::SPEC,
     control::SPEC,
+    rng::SPEC,
     state::SPEC,
 ];
 
