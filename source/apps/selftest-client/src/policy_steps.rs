@@ -126,7 +126,7 @@ pub(crate) fn malformed<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
     const CASES: [(&[u8], &[u8]); 8] = [
         (b"bad", b"PO\x01\x81\x02\x00"),
         (b"", b"PO\x01\x81\x02\x00"),
-        (b"KS\x01\x01\x00\x00", b"PO\x01\x81\x02\x00"),
+        (b"XX\x01\x01\x00\x00", b"PO\x01\x81\x02\x00"),
         // ROUTE v2, cut off behind its nonce; then with an empty requester.
         (b"PO\x02\x02\x44\x33\x22\x11", b"PO\x02\x82\x44\x33\x22\x11\x02\x00"),
         (b"PO\x02\x02\x44\x33\x22\x11\x00\x01x", b"PO\x02\x82\x44\x33\x22\x11\x02\x00"),

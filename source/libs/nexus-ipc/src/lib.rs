@@ -9,6 +9,7 @@
 mod call;
 mod connect;
 pub mod echo;
+pub mod keys;
 pub mod log;
 pub mod policy;
 pub mod rng;

@@ -148,3 +148,31 @@ impl<'a, const N: usize> Field<'a> for Tail<'a, N> {
 impl<const N: usize> Zero for Tail<'_, N> {
     const ZERO: Self = Tail(&[]);
 }
+
+/// A length beyond its bound is `TooLarge` even if the frame could not hold it.
+pub(crate) fn split(input: &[u8], len: usize, max: usize) -> Result<(&[u8], &[u8]), Flaw> {
+    if len > max {
+        return Err(Flaw::TooLarge);
+    }
+    input.split_at_checked(len).ok_or(Flaw::Malformed)
+}
+
+/// Exactly so many bytes of anything.
+impl<'a, const N: usize> Field<'a> for [u8; N] {
+    const KIND: &'static str = "bytes (fixed length)";
+    const MIN: usize = N;
+    const MAX: usize = N;
+    #[inline]
+    fn take(input: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
+        let (bytes, rest) = input.split_first_chunk().ok_or(Flaw::Malformed)?;
+        Ok((*bytes, rest))
+    }
+    #[inline]
+    fn put(&self, out: &mut Out<'_>) {
+        out.array(*self);
+    }
+}
+
+impl<const N: usize> Zero for [u8; N] {
+    const ZERO: Self = [0; N];
+}

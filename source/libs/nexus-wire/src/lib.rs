@@ -19,6 +19,7 @@ pub mod echo;
 mod fields;
 mod frame;
 mod header;
+pub mod keys;
 pub mod log;
 pub mod policy;
 pub mod rng;
@@ -29,6 +30,7 @@ mod status;
 pub mod supervise;
 pub mod text;
 
+pub(crate) use fields::split;
 pub use fields::{Bytes, Tail, Text};
 pub use frame::{Field, Flaw, Out, Request, Response, Zero};
 pub use nexus_abi::layout::FRAME_MAX;

@@ -7,6 +7,7 @@
 use crate::{
     Bytes, Zero,
     audit::{ChainPage, Page, Record},
+    split,
     status::status_set,
 };
 
@@ -155,14 +156,6 @@ impl<'a> Texts<'a> {
         out.bytes(self.message);
         out.bytes(self.fields);
     }
-}
-
-/// A length beyond its bound is `TooLarge` even if the frame could not hold it.
-fn split(input: &[u8], len: usize, max: usize) -> Result<(&[u8], &[u8]), Flaw> {
-    if len > max {
-        return Err(Flaw::TooLarge);
-    }
-    input.split_at_checked(len).ok_or(Flaw::Malformed)
 }
 
 impl<'a> Entry<'a> {

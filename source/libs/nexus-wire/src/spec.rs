@@ -3,7 +3,7 @@
 use core::fmt;
 
 pub use crate::header::Order;
-use crate::{FRAME_MAX, control, echo, log, policy, rng, route, state, supervise};
+use crate::{FRAME_MAX, control, echo, keys, log, policy, rng, route, state, supervise};
 
 /// Every protocol.
 pub const PROTOCOLS: &[&Protocol] = &[
@@ -15,6 +15,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     control::SPEC,
     rng::SPEC,
     state::SPEC,
+    keys::SPEC,
 ];
 
 /// Decodes a frame and encodes it again; `None` if it does not decode.

@@ -55,6 +55,8 @@ macro_rules! reply {
 }
 
 // Behind the macros it uses.
+#[path = "conformance/keys.rs"]
+mod keys_frames;
 #[path = "conformance/state.rs"]
 mod state_frames;
 
@@ -335,6 +337,7 @@ fn all() -> Vec<(&'static Protocol, Vectors)> {
         "control" => control_vectors(),
         "state" => state_frames::vectors(),
         "rng" => rng_vectors(),
+        "keys" => keys_frames::vectors(),
         other => panic!("no vectors for protocol {other}"),
     };
     PROTOCOLS.iter().map(|p| (*p, vectors(p.name))).collect()
