@@ -237,7 +237,7 @@ pub struct Standing {
     pub flags: u32,
     /// Boots of this device's store; 0 without one.
     pub boot: u32,
-    /// The active generation; 0 without keys.
+    /// The active generation, if there are keys.
     pub generation: u32,
     /// Of the active generation.
     pub uses: u64,
