@@ -27,6 +27,28 @@ impl Allowed {
     }
 }
 
+/// As [`Allowed`], with the number of the decision.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Authorized {
+    nonce: u32,
+    seq: u64,
+}
+
+impl Authorized {
+    /// Nonce of the request, by which its audit record is found.
+    #[must_use]
+    pub const fn nonce(&self) -> u32 {
+        self.nonce
+    }
+
+    /// Number that policyd gave the decision's audit record.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 /// Why something is not allowed. Every variant means no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAllowed {
@@ -161,6 +183,28 @@ impl Client {
     ) -> Result<Allowed, NotAllowed> {
         let capability = Capability::new(capability).ok_or(NotAllowed::Argument)?;
         self.decide(sys, 2, Op::CheckCapDelegated { subject: subject.0, capability }, deadline)
+    }
+
+    /// As [`Client::check_cap_delegated`], and on which decision: for who keeps a record of what
+    /// it then does. (operation 8, version 2)
+    ///
+    /// # Errors
+    /// [`NotAllowed`]; every variant means no.
+    #[inline]
+    pub fn authorize<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        subject: ServiceId,
+        capability: &str,
+        deadline: Deadline,
+    ) -> Result<Authorized, NotAllowed> {
+        let capability = Capability::new(capability).ok_or(NotAllowed::Argument)?;
+        let op = Op::Authorize { subject: subject.0, capability };
+        let reply = self.ask(sys, 2, op, deadline)?;
+        match (reply.body, reply.nonce) {
+            (Reply::Authorize { seq }, Some(nonce)) => Ok(Authorized { nonce, seq }),
+            _ => Err(NotAllowed::Protocol),
+        }
     }
 
     /// The syscall argument profile of `subject`, in the message frame. (operation 6, version 2)

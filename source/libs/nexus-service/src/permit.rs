@@ -89,8 +89,8 @@ pub struct PolicyAuthorizer<'c, S> {
 impl<S: Sys> Authorizer for PolicyAuthorizer<'_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
         let deadline = Deadline::after_ns(self.sys, self.wait_ns);
-        match self.client.check_cap_delegated(self.sys, subject, capability, deadline) {
-            Ok(allowed) => Ok(Evidence { nonce: allowed.nonce(), seq: 0 }),
+        match self.client.authorize(self.sys, subject, capability, deadline) {
+            Ok(allowed) => Ok(Evidence { nonce: allowed.nonce(), seq: allowed.seq() }),
             Err(NotAllowed::Denied) => Err(Status::Denied),
             Err(NotAllowed::Argument) => Err(Status::Internal),
             Err(NotAllowed::Ipc(_) | NotAllowed::Protocol | NotAllowed::Refused(_)) => {

@@ -12,7 +12,7 @@ use nexus_abi::{Call, Error, Handle, Return, Sender, ServiceId, Sys, layout::FRA
 use nexus_ipc::policy::Client;
 use nexus_service::{
     Ended, Env, Flow, Incoming, Outgoing, Service,
-    permit::{Action, PolicyAuthorizer, authorize},
+    permit::{Action, Evidence, PolicyAuthorizer, authorize},
     serve, step,
 };
 use nexus_wire::Status;
@@ -283,11 +283,11 @@ impl Action for Read {
 }
 
 /// What a permit costs: the reply of policyd, in the seed's next nonce.
-fn permit(arrival: Arrival) -> Result<u32, Status> {
+fn permit(arrival: Arrival) -> Result<Evidence, Status> {
     let (mut sys, mut client) = (Script::new(&[arrival]), Client::new(EP, 6));
     let sender = Sender { service: ServiceId(20), incarnation: 1, badge: 0 };
     let mut policy = PolicyAuthorizer { sys: &mut sys, client: &mut client, wait_ns: WAIT_NS };
-    authorize(&mut policy, sender, Read).map(|permit| permit.evidence().nonce)
+    authorize(&mut policy, sender, Read).map(|permit| permit.evidence())
 }
 
 #[test]
@@ -295,9 +295,13 @@ fn only_an_allow_of_policyd_makes_a_permit() {
     let says = |bytes: &'static [u8]| {
         permit((Return::Replied { len: bytes.len() as u16, cap: Handle::NONE }, bytes))
     };
-    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x00\0"), Ok(7));
-    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x01\0"), Err(Status::Denied));
-    assert_eq!(says(b"PO\x02\x85\x08\0\0\0\x00\0"), Err(Status::Unavailable));
+    let evidence = Evidence { nonce: 7, seq: 0x0102 };
+    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x00\0\x02\x01\0\0\0\0\0\0"), Ok(evidence));
+    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x01\0"), Err(Status::Denied));
+    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x00\0"), Err(Status::Unavailable), "no number");
+    let other = b"PO\x02\x88\x08\0\0\0\x00\0\x02\x01\0\0\0\0\0\0";
+    assert_eq!(says(other), Err(Status::Unavailable), "another nonce");
+    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x00\0"), Err(Status::Unavailable), "another question");
     assert_eq!(says(b""), Err(Status::Unavailable));
     for error in [Error::TimedOut, Error::PeerDied, Error::Revoked, Error::Denied] {
         assert_eq!(permit(fails(error)), Err(Status::Unavailable));

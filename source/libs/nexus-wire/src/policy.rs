@@ -4,7 +4,7 @@
 //! refusal echoes the nonce whenever the frame holds it and carries the version asked (an
 //! unknown version is answered in version 1); names and capabilities must be 1 to 48 bytes of
 //! UTF-8 in every version; the profile of operation 6 is at most 500 bytes, what one frame
-//! holds; operation 0x7f, which let any client write log lines, is gone. Operation 7 is new.
+//! holds; operation 0x7f, which let any client write log lines, is gone. Operations 7 and 8 are new.
 
 use crate::{Bytes, Capability, Name, audit::Reason, status::status_set};
 
@@ -58,4 +58,8 @@ protocol! {
     /// `policy.reload` and it is newer. Tells why, and which version is in force now; a sender
     /// without the right learns neither.
     7 in [2] Reload {} => always { reason: Reason, version: u64 };
+    /// Does `subject` hold the capability? The sender needs `policy.delegate`. As operation 5, but
+    /// an ALLOW tells the number policyd gave the decision's record, for the sender to quote in
+    /// the record of what it then does.
+    8 in [2] Authorize { subject: u64, capability: Capability<'a> } => ok { seq: u64 };
 }

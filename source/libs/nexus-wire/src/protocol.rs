@@ -165,8 +165,11 @@ macro_rules! protocol {
                 if frame.len() < $shortest || [*m0, *m1] != *$magic {
                     return Err(JUNK);
                 }
-                let refuse = |version, nonce, flaw| Refusal {
-                    version, op: code, nonce, status: status_of::<$status>(flaw),
+                // With the reply bit the refusal could not be told from that of the operation
+                // without it: what looks like a reply is no request at all.
+                let refuse = |version, nonce, flaw| match code & $bit {
+                    0 => Refusal { version, op: code, nonce, status: status_of::<$status>(flaw) },
+                    _ => JUNK,
                 };
                 let (nonce, rest) = match has_nonce(version) {
                     Some(false) => (None, rest),

@@ -85,12 +85,20 @@ impl Finding {
 /// A status that has its record.
 #[derive(Debug)]
 #[must_use = "every request is answered"]
-pub(crate) struct Answer(Status);
+pub(crate) struct Answer {
+    status: Status,
+    seq: u64,
+}
 
 impl Answer {
     /// What to tell the sender.
     pub(crate) const fn status(&self) -> Status {
-        self.0
+        self.status
+    }
+
+    /// The record's number; where it was lost, the number of the gap.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
     }
 }
 
@@ -111,8 +119,10 @@ pub(crate) fn record<E: Env>(
     }
     let now_ns = env.now_ns();
     match (env.append(&finding.recorded(policy, sender, now_ns)), finding.audit) {
-        (Ok(_), _) | (Err(NoRoom), AuditMode::Normal) => Answer(finding.status),
-        (Err(NoRoom), AuditMode::Required) => Answer(Status::Deny),
+        (Ok(seq), _) | (Err(NoRoom { seq }), AuditMode::Normal) => {
+            Answer { status: finding.status, seq }
+        }
+        (Err(NoRoom { seq }), AuditMode::Required) => Answer { status: Status::Deny, seq },
     }
 }
 
@@ -128,8 +138,8 @@ fn refuse_unrecorded<E: Env>(
     let deny = Finding { status: Status::Deny, reason: Reason::AuditUnavailable, ..*finding };
     let record = deny.recorded(policy, sender, env.now_ns());
     // With the reserve used up too, the lane has counted it.
-    let _counted = env.append_reserved(&record);
-    Answer(Status::Deny)
+    let (Ok(seq) | Err(NoRoom { seq })) = env.append_reserved(&record);
+    Answer { status: Status::Deny, seq }
 }
 
 /// Records which policy is in force from here on, or that none is.

@@ -187,7 +187,8 @@ impl<'p> Authority<'p> {
                 let finding = core(audit::Op::CheckCap, CapName::new(*capability));
                 (finding, Claim::Subject(*subject), Needs::Capability)
             }
-            Op::CheckCapDelegated { subject, capability } => {
+            Op::CheckCapDelegated { subject, capability }
+            | Op::Authorize { subject, capability } => {
                 let finding = core(audit::Op::CheckCapDelegated, CapName::new(*capability));
                 (finding, Claim::OnBehalf(*subject), Needs::Capability)
             }

@@ -8,7 +8,10 @@ use crate::blob::Blob;
 
 /// The record found no room; the lane has counted it as lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
+pub struct NoRoom {
+    /// The number it would have had, which is used up.
+    pub seq: u64,
+}
 
 /// The outside of policyd.
 pub trait Env {

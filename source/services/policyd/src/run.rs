@@ -7,7 +7,7 @@ use nexus_abi::{Call, Handle, Sys, layout::SLOT_SERVER, syscall::Topic};
 use nexus_sel::{Facts, Policy, stated_blob, stated_version};
 use nexus_service::{
     Ended,
-    lane::{Producer, State},
+    lane::{Full, Producer, State},
     serve,
 };
 use nexus_system::{ids, keys, markers, slots::policyd as slots};
@@ -29,6 +29,9 @@ const _: () = assert!(slots::KEPT_POLICY_BYTES >= 2 * size_of::<Blob>());
 
 /// The fact that logd owns and states in the lane's header.
 const AUDIT_DEGRADED: &[u8] = b"audit-degraded";
+
+/// Without a lane nothing is numbered, and nothing allowed.
+const NO_LANE: NoRoom = NoRoom { seq: 0 };
 
 type Lane = Producer<&'static [AtomicU64]>;
 
@@ -131,6 +134,10 @@ fn image_policy<S: Sys>(sys: &mut S) -> Option<&'static [u64]> {
     sys.map_sealed_words(slots::POLICY, usize::try_from(bytes).ok()?).ok()
 }
 
+const fn no_room(full: Full) -> NoRoom {
+    NoRoom { seq: full.seq }
+}
+
 fn open_lane<S: Sys>(sys: &mut S) -> Option<Lane> {
     let words = sys.map_words(slots::LANE_AUDIT, slots::LANE_AUDIT_BYTES).ok()?;
     Producer::attach(words).ok()
@@ -162,7 +169,7 @@ impl<S: Sys> Env for Outside<'_, S> {
 
     #[inline]
     fn append(&mut self, record: &Record) -> Result<u64, NoRoom> {
-        let lane = self.lane.as_mut().ok_or(NoRoom)?;
+        let lane = self.lane.as_mut().ok_or(NO_LANE)?;
         let pushed = lane.push(&record.to_words());
         // A full lane has rung when it filled up; nobody is helped by ringing for every loss.
         if pushed.is_ok() && lane.should_ring() {
@@ -171,7 +178,7 @@ impl<S: Sys> Env for Outside<'_, S> {
             // Without its bell logd still drains the lane on its own clock.
             let _best_effort = self.sys.syscall(ring);
         }
-        pushed.map_err(|_full| NoRoom)
+        pushed.map_err(no_room)
     }
 
     fn has_room(&mut self) -> bool {
@@ -179,8 +186,8 @@ impl<S: Sys> Env for Outside<'_, S> {
     }
 
     fn append_reserved(&mut self, record: &Record) -> Result<u64, NoRoom> {
-        let lane = self.lane.as_mut().ok_or(NoRoom)?;
-        lane.push_reserved(&record.to_words()).map_err(|_full| NoRoom)
+        let lane = self.lane.as_mut().ok_or(NO_LANE)?;
+        lane.push_reserved(&record.to_words()).map_err(no_room)
     }
 
     /// `audit-degraded` holds unless logd says that all is well: also before it first spoke.

@@ -159,7 +159,13 @@ impl<E: Env> Service<E> for Policyd<'_> {
 
 /// A profile is empty, which denies everything, until profiles are part of the policy.
 fn respond(request: &Request<'_>, answer: &Answer, reply: &mut [u8; FRAME_MAX]) -> usize {
-    request.respond(answer.status()).encode(reply)
+    match request.op {
+        Op::Authorize { .. } => {
+            let body = Reply::Authorize { seq: answer.seq() };
+            request.answer(answer.status(), body).encode(reply)
+        }
+        _ => request.respond(answer.status()).encode(reply),
+    }
 }
 
 fn refuse(refusal: Refusal, answer: &Answer, reply: &mut [u8; FRAME_MAX]) -> usize {
@@ -186,7 +192,7 @@ const fn kind(op: &Op<'_>) -> audit::Op {
         Op::Route { .. } | Op::RouteId { .. } => audit::Op::Route,
         Op::Exec { .. } | Op::ExecId { .. } => audit::Op::Exec,
         Op::CheckCap { .. } => audit::Op::CheckCap,
-        Op::CheckCapDelegated { .. } => audit::Op::CheckCapDelegated,
+        Op::CheckCapDelegated { .. } | Op::Authorize { .. } => audit::Op::CheckCapDelegated,
         Op::AbiProfileGet { .. } => audit::Op::AbiProfile,
         Op::Reload {} => audit::Op::PolicyReload,
     }

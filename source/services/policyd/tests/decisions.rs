@@ -16,10 +16,11 @@ mod common;
 use common::{Bench, CLIENT, ENFORCER, INIT, PEER, control, from, policy};
 use nexus_abi::Sender;
 use nexus_sel::Facts;
+use nexus_service::step;
 use nexus_wire::{
     Capability, Name,
     audit::{self, Decision, Flags, Reason, Record},
-    policy::{Op, Status},
+    policy::{Op, Reply, Request, Response, Status},
 };
 
 const ALLOW: (Status, Decision) = (Status::Allow, Decision::Allow);
@@ -214,6 +215,46 @@ fn a_delegate_asks_for_the_real_subject() {
         // The enforcer's own rights are nobody else's.
         expect(bench().ask(from(ENFORCER), version, op(PEER)), DENY, PEER, Reason::Policy);
     }
+}
+
+/// One AUTHORIZE about the client, as its reply says it.
+fn authorize(bench: &mut Bench, sender: Sender, capability: &str) -> (Status, Option<u64>) {
+    let op = Op::Authorize { subject: CLIENT, capability: cap(capability) };
+    let mut frame = [0; 512];
+    let len = Request { version: 2, nonce: Some(9), op }.encode(&mut frame);
+    let reply = step(&mut bench.policyd, sender, &frame[..len], &mut bench.outside);
+    let reply = Response::decode(reply.bytes()).expect("a reply of the protocol");
+    match reply.body {
+        Reply::Authorize { seq } => (reply.status, Some(seq)),
+        body => (reply.status, (body.code() != op.code()).then_some(u64::MAX)),
+    }
+}
+
+#[test]
+fn an_authorization_tells_the_number_of_its_record() {
+    let mut bench = bench();
+    for seq in 0..3 {
+        let told = authorize(&mut bench, from(ENFORCER), "files.read");
+        assert_eq!(told, (Status::Allow, Some(seq)));
+        let record = bench.outside.records[seq as usize];
+        assert_eq!((record.op, record.nonce), (audit::Op::CheckCapDelegated, 9));
+        assert_eq!((record.enforcer, record.subject), (ENFORCER, CLIENT));
+    }
+    // Allowed without a record: the number of the gap, which nothing else gets.
+    let room = std::mem::replace(&mut bench.outside.room, 0);
+    assert_eq!(authorize(&mut bench, from(ENFORCER), "files.read"), (Status::Allow, Some(3)));
+    bench.outside.room = room;
+    assert_eq!(authorize(&mut bench, from(ENFORCER), "files.read"), (Status::Allow, Some(4)));
+}
+
+#[test]
+fn test_reject_authorizations_without_a_number() {
+    let mut bench = bench();
+    assert_eq!(authorize(&mut bench, from(PEER), "files.read"), (Status::Deny, None));
+    assert_eq!(authorize(&mut bench, from(CLIENT), "files.read"), (Status::Deny, None), "own");
+    assert_eq!(authorize(&mut bench, from(ENFORCER), "files.gated"), (Status::Deny, None));
+    bench.outside.room = 0;
+    assert_eq!(authorize(&mut bench, from(ENFORCER), "files.write"), (Status::Deny, None));
 }
 
 #[test]

@@ -161,10 +161,10 @@ impl Env for Outside {
     fn append(&mut self, record: &Record) -> Result<u64, NoRoom> {
         if self.records.len() >= self.room {
             self.lost += 1;
-            return Err(NoRoom);
+            return Err(NoRoom { seq: self.records.len() as u64 + self.lost - 1 });
         }
         self.records.push(*record);
-        Ok(self.records.len() as u64 - 1)
+        Ok(self.records.len() as u64 + self.lost - 1)
     }
     fn read_blob(&mut self, _cap: Handle, into: &mut Blob) -> Result<usize, Reason> {
         let words = self.offered.clone()?;
