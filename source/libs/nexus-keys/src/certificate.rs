@@ -272,6 +272,16 @@ impl Certificate {
         Ok(Certificate { rotation, by_old, by_new })
     }
 
+    /// The same words, signed by these keys whatever they say.
+    #[cfg(test)]
+    pub(crate) fn signed_anew(self, old: &SigningKey, new: &SigningKey) -> Certificate {
+        let by = |key: &SigningKey| {
+            let preimage = self.rotation.preimage(key.generation(), false).unwrap();
+            key.sign(&preimage).unwrap()
+        };
+        Certificate { by_old: by(old), by_new: by(new), ..self }
+    }
+
     /// Checks both signatures and what must hold within the certificate itself.
     ///
     /// # Errors

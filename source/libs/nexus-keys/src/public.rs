@@ -73,3 +73,7 @@ pub fn verify(public: &PublicKey, preimage: &Preimage, signature: &Signature) ->
 pub fn verify_raw(public: &[u8; 32], message: &[u8], signature: &Signature) -> Result<(), Error> {
     PublicKey::enrol(public)?.check(message, signature)
 }
+
+#[cfg(test)]
+#[path = "public_tests.rs"]
+mod tests;

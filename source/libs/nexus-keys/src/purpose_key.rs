@@ -84,6 +84,13 @@ impl PurposeCertificate {
         Ok(certificate)
     }
 
+    /// The same words, signed by this key whatever they say.
+    #[cfg(test)]
+    pub(crate) fn signed_anew(mut self, identity: &SigningKey) -> PurposeCertificate {
+        self.signature = identity.sign(&self.preimage(false).unwrap()).unwrap();
+        self
+    }
+
     fn check(&self) -> Result<(), Error> {
         let purposes = self.usage.purposes;
         if purposes.is_identity() || !purposes.iter().all(Purpose::signs) {

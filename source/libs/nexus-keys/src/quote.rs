@@ -313,3 +313,7 @@ impl Quote {
         Ok(Quote { body: QuoteBody::decode(body)?, signature: *signature })
     }
 }
+
+#[cfg(test)]
+#[path = "quote_tests.rs"]
+mod tests;

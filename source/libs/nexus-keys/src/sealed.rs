@@ -238,3 +238,7 @@ fn decrypt(
         .map_err(|_| Error::Unsealed)?;
     Ok(full)
 }
+
+#[cfg(test)]
+#[path = "sealed_tests.rs"]
+mod tests;

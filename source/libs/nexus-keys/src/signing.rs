@@ -99,3 +99,7 @@ fn released(
         Err(_) => Err(Error::Fault),
     }
 }
+
+#[cfg(test)]
+#[path = "signing_tests.rs"]
+mod tests;
