@@ -11,12 +11,18 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bytes;
 mod device;
+mod disk;
 mod error;
+mod index;
 mod key;
 pub mod limits;
 mod options;
+mod record;
 mod store;
+mod superblock;
+mod tag;
 
 pub use batch::{Batch, Op};
 pub use device::{BlockDevice, Durability, Sector};

@@ -1,24 +1,43 @@
 //! The mounted store.
 
+mod commit;
+mod compact;
+mod format;
+mod mount;
+mod read;
+mod room;
+
+pub use format::{format, probe};
+
 use crate::{
-    batch::Batch,
-    device::{BlockDevice, Durability},
-    error::Error,
+    device::{BlockDevice, Durability, Sector},
+    disk::Disk,
+    index::Index,
     key::Key,
-    limits::VALUE_MAX_BYTES,
-    options::{Contents, Format, Mount, Quota, StoreId},
+    limits::{QUOTAS_MAX, RECORD_MAX_SECTORS, SECTOR_BYTES},
+    options::{Quota, StoreId},
+    superblock::Superblock,
+    tag::{Tag, Tags},
 };
 
-/// All memory of a mounted store, about 33 KiB: the index of [`crate::limits::ENTRIES_MAX`] keys
-/// and one record.
+/// All memory of a mounted store, 34 KiB: the index of [`crate::limits::ENTRIES_MAX`] keys, one
+/// record and one sector.
 #[derive(Debug)]
-pub struct Memory {}
+pub struct Memory {
+    index: Index,
+    record: [Sector; RECORD_MAX_SECTORS],
+    scratch: Sector,
+}
 
 impl Memory {
     /// Empty memory.
     #[must_use]
     pub const fn new() -> Memory {
-        Memory {}
+        Memory {
+            index: Index::EMPTY,
+            record: [[0; SECTOR_BYTES]; RECORD_MAX_SECTORS],
+            scratch: [0; SECTOR_BYTES],
+        }
     }
 }
 
@@ -73,6 +92,8 @@ pub struct Status {
     pub boots: u32,
     /// Keys and bytes of all namespaces.
     pub usage: Usage,
+    /// What they may hold at most: keys, and bytes if every key and value were the longest.
+    pub capacity: Usage,
     /// Sectors written since the mount.
     pub sectors_written: u64,
     /// Flushes since the mount.
@@ -103,157 +124,111 @@ pub struct Entry<'a> {
     pub sequence: u64,
 }
 
-/// Makes a new store. Durable when it returns; a cut before that leaves [`Contents::Blank`].
-///
-/// # Errors
-/// [`Error::NotOurs`] or [`Error::Occupied`] when the device holds something and `force` is not
-/// set; [`Error::TooSmall`], [`Error::ReadOnly`], [`Error::Io`].
-pub fn format<D: BlockDevice>(device: &mut D, how: &Format) -> Result<(), Error> {
-    let _ = (device, how);
-    Err(Error::ReadOnly)
+/// Where the log is and where it ends.
+#[derive(Clone, Copy, Debug)]
+struct Log {
+    /// Of the region in use.
+    superblock: Superblock,
+    tags: Tags,
+    /// The region's life since its snapshot.
+    chain: Tag,
+    /// Sector of the region where the next record goes.
+    position: u32,
+    /// Of the last record.
+    sequence: u64,
+    /// Tag of the last record.
+    tip: Tag,
+    boots: u32,
+    boot_id: [u8; 16],
 }
 
-/// Says what a device holds. Reads all of it that a store would use when the superblocks are blank.
-///
-/// # Errors
-/// [`Error::TooSmall`], [`Error::Io`].
-pub fn probe<D: BlockDevice>(device: &mut D) -> Result<Contents, Error> {
-    let _ = device;
-    Err(Error::TooSmall)
+impl Log {
+    /// The log of a region before its first record.
+    fn begin(superblock: Superblock, tags: Tags) -> Log {
+        let chain = tags.chain(superblock.region, superblock.epoch, &superblock.parent);
+        Log {
+            superblock,
+            tags,
+            chain,
+            position: 0,
+            sequence: superblock.base_sequence,
+            tip: chain,
+            boots: superblock.boots,
+            boot_id: superblock.boot_id,
+        }
+    }
+
+    /// The device's sector for one of the region.
+    fn sector(&self, position: u32) -> u64 {
+        self.superblock.start().saturating_add(u64::from(position))
+    }
+
+    /// Whether a record of so many sectors fits behind the last one.
+    fn fits(&self, sectors: usize) -> bool {
+        let end = u64::from(self.position).saturating_add(sectors as u64);
+        end <= self.superblock.region_sectors
+    }
 }
 
 /// A mounted store.
 #[derive(Debug)]
 pub struct Store<'m, D> {
-    device: D,
+    disk: Disk<D>,
     memory: &'m mut Memory,
+    log: Log,
+    mounted: Mounted,
+    quota: Quota,
+    quotas: [Option<(u64, Quota)>; QUOTAS_MAX],
 }
 
-impl<'m, D: BlockDevice> Store<'m, D> {
-    /// Reads the log, checks every record and makes what was found durable.
-    ///
-    /// # Errors
-    /// The device holds no store, another store, a damaged, older or later one, or failed. Nothing
-    /// is repaired and nothing is lost by trying.
-    pub fn mount(device: D, memory: &'m mut Memory, how: &Mount) -> Result<Store<'m, D>, Error> {
-        let _ = (device, memory, how);
-        Err(Error::Blank)
-    }
-
+impl<D: BlockDevice> Store<'_, D> {
     /// What the mount found.
     #[must_use]
-    pub fn mounted(&self) -> Mounted {
-        Mounted {
-            id: [0; 16],
-            sequence: 0,
-            boots: 0,
-            boot_id: [0; 16],
-            epoch: 0,
-            tail: Tail::Clean,
-        }
-    }
-
-    /// Gives one namespace a quota of its own. Kept in memory only: set it after each mount.
-    ///
-    /// # Errors
-    /// [`Error::TooManyQuotas`].
-    pub fn set_quota(&mut self, namespace: u64, quota: Quota) -> Result<(), Error> {
-        let _ = (namespace, quota);
-        Err(Error::TooManyQuotas)
-    }
-
-    /// Counts a boot and names it. Durable when it returns. Two histories with one parent differ
-    /// in the identities of their boots.
-    ///
-    /// # Errors
-    /// As [`Store::commit`]; the counter is then as before.
-    pub fn begin_boot(&mut self, boot_id: [u8; 16]) -> Result<u32, Error> {
-        let _ = boot_id;
-        Err(Error::Poisoned)
-    }
-
-    /// Makes all changes of a batch, or none, and answers its sequence once they are durable.
-    /// Sequences grow with every commit and are never given twice; they may have gaps.
-    ///
-    /// # Errors
-    /// [`Error::Quota`], [`Error::Full`], [`Error::Exhausted`], [`Error::ReadOnly`],
-    /// [`Error::Poisoned`]: nothing was written. [`Error::Damaged`]: a value could not be carried
-    /// over, nothing changed. [`Error::Io`]: the batch may or may not be there after the next mount.
-    pub fn commit(&mut self, batch: &Batch<'_>) -> Result<u64, Error> {
-        let _ = batch;
-        Err(Error::Poisoned)
-    }
-
-    /// Reads a value back from the device and checks it. `None`: no such key.
-    ///
-    /// # Errors
-    /// [`Error::Key`], [`Error::Damaged`], [`Error::Io`].
-    pub fn get<'b>(
-        &mut self,
-        namespace: u64,
-        key: &[u8],
-        into: &'b mut [u8; VALUE_MAX_BYTES],
-    ) -> Result<Option<&'b [u8]>, Error> {
-        let _ = (namespace, key, into, &mut self.device, &mut self.memory);
-        Err(Error::Poisoned)
-    }
-
-    /// Keys of a namespace that begin with `prefix` and come after `after` (empty: from the
-    /// first), in byte order.
-    pub fn list<'s>(
-        &'s self,
-        namespace: u64,
-        prefix: &'s [u8],
-        after: &'s [u8],
-    ) -> impl Iterator<Item = Entry<'s>> + 's {
-        let _ = (namespace, prefix, after);
-        core::iter::empty()
-    }
-
-    /// All keys, in order of namespace and key.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
-        core::iter::empty()
-    }
-
-    /// What a namespace holds, and may hold.
-    #[must_use]
-    pub fn usage(&self, namespace: u64) -> (Usage, Quota) {
-        let _ = namespace;
-        (Usage::default(), Quota::UNBOUNDED)
+    pub const fn mounted(&self) -> Mounted {
+        self.mounted
     }
 
     /// How the store does.
     #[must_use]
     pub fn status(&self) -> Status {
         Status {
-            durability: self.device.durable(),
-            poisoned: true,
-            sequence: 0,
-            epoch: 0,
-            boots: 0,
-            usage: Usage::default(),
-            sectors_written: 0,
-            flushes: 0,
-            id: [0; 16],
+            durability: self.disk.durability,
+            poisoned: self.disk.poisoned,
+            sequence: self.log.sequence,
+            epoch: self.log.superblock.epoch,
+            boots: self.log.boots,
+            usage: self.total(),
+            capacity: self.capacity(),
+            sectors_written: self.disk.written,
+            flushes: self.disk.flushes,
+            id: self.log.superblock.id,
         }
-    }
-
-    /// Writes what is live to the other region and switches to it. Commits do so by themselves
-    /// when the region is full.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
-    pub fn compact(&mut self) -> Result<(), Error> {
-        Err(Error::Poisoned)
     }
 
     /// The device, for its own counters.
     pub const fn device(&self) -> &D {
-        &self.device
+        &self.disk.device
+    }
+
+    /// The device, for its own upkeep (acknowledging an interrupt). Writing sectors of the store
+    /// through it is damage like any other.
+    pub const fn device_mut(&mut self) -> &mut D {
+        &mut self.disk.device
     }
 
     /// Ends the mount.
     pub fn into_device(self) -> D {
-        self.device
+        self.disk.device
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+
+    /// What statefsd has to find room for; the documents state it.
+    #[test]
+    fn the_memory_of_a_store_is_bounded() {
+        assert_eq!(size_of::<Memory>().div_ceil(1024), 33);
     }
 }
