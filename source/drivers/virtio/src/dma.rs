@@ -13,6 +13,10 @@ use virtio_drivers::{
 
 use crate::Fault;
 
+mod chain;
+
+pub(crate) use chain::{Chain, Data, HEAD, SECTOR};
+
 /// The process's DMA memory, as `virtio-drivers` asks for it: by functions without a receiver,
 /// so there is one per process.
 #[derive(Debug)]

@@ -5,11 +5,13 @@
 //! without a bound, and no number from the device believed. A driver is made of a
 //! [`Registers`] transport and [`Queue`]s; [`Port`] is the console device.
 //!
-//! `registers` is the transport, `dma` the one file with `unsafe`, `port` the console device.
+//! `registers` is the transport, `dma` the one place with `unsafe`, `port` the console device,
+//! `blk` the disk.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
+pub mod blk;
 mod dma;
 mod port;
 mod registers;
@@ -36,4 +38,10 @@ pub enum Fault {
     Memory,
     /// The device used a buffer it was not given, or more of it than there is.
     Protocol,
+    /// The device says that it could not do what was asked.
+    Failed,
+    /// No such sector.
+    Range,
+    /// The device takes no writes.
+    ReadOnly,
 }

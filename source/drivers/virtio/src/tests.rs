@@ -22,10 +22,10 @@ const VERSION_1: u64 = 1 << 32;
 /// What the port needs: two pages of ring and one of buffers for each queue.
 const NEEDED: usize = 6 * 4096;
 /// Where the device sees the memory.
-const PHYSICAL: u64 = 0x8040_0000;
+pub(crate) const PHYSICAL: u64 = 0x8040_0000;
 
 /// The arena is one per process: one test at a time.
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     Arena::forget();
@@ -33,16 +33,16 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Page-aligned memory for ever.
-fn memory(bytes: usize) -> &'static [AtomicU64] {
+pub(crate) fn memory(bytes: usize) -> &'static [AtomicU64] {
     let words: &'static [AtomicU64] =
         Box::leak((0..(bytes + 4096) / 8).map(|_| AtomicU64::new(u64::MAX)).collect());
     let skip = words.as_ptr().align_offset(4096);
     &words[skip..][..bytes / 8]
 }
 
-struct Fake {
-    words: &'static [AtomicU64],
-    physical: u64,
+pub(crate) struct Fake {
+    pub(crate) words: &'static [AtomicU64],
+    pub(crate) physical: u64,
 }
 
 impl Sys for Fake {
