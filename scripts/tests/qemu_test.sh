@@ -34,6 +34,7 @@ check "a text is booted once" not called "cargo"
 machine && stub cargo :
 on_machine env RUN_UNTIL_MARKER=1 ./scripts/qemu-again.sh
 check "a whole run is compared" called "--same-as build/runs/latest/serial.log"
+check "the same disk boots again" called "--timeout 90s --again"
 check "another hart boots" called "--smp 2 --variant hart"
 
 machine && stub cargo 'exit 1'

@@ -72,8 +72,10 @@ impl fmt::Display for BenchError {
 
 /// Runs the command; the result is the process's exit code.
 pub(crate) fn run(root: &Path, args: &BenchArgs) -> u8 {
+    let image = qemu::image_path(root, &args.image);
     let boot = qemu::Boot {
-        image: qemu::image_path(root, &args.image),
+        disk: qemu::disk::beside(&image),
+        image,
         smp: 1,
         timeout: args.timeout,
         root: root.to_owned(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::judge::{Ending, Judge, Ladder, PASSED, Scope, USAGE};
 
+pub(crate) mod disk;
 mod folder;
 mod ladder;
 mod process;
@@ -52,6 +53,12 @@ pub(crate) struct QemuArgs {
     /// Fail unless the console log equals this earlier one
     #[arg(long, value_name = "LOG")]
     same_as: Option<PathBuf>,
+    /// Boot once more on the disk of the last run, and require the markers of a second boot
+    #[arg(long, conflicts_with_all = ["variant", "fresh", "interactive"])]
+    again: bool,
+    /// Begin an interactive run on a new disk; a judged one always does, unless --again
+    #[arg(long)]
+    fresh: bool,
     /// Give the terminal to the guest; nothing is judged (leave with Ctrl-A X)
     #[arg(long)]
     interactive: bool,
@@ -67,6 +74,8 @@ pub(crate) struct Boot {
     pub(crate) root: PathBuf,
     /// The raw image.
     pub(crate) image: PathBuf,
+    /// The disk.
+    pub(crate) disk: PathBuf,
     /// Harts.
     pub(crate) smp: u32,
     /// Time limit on the host's clock.
@@ -103,29 +112,34 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Boots without judging: the run ends by the guest's word or by the time limit.
+/// Boots on a new disk without judging: the run ends by the guest's word or by the time limit.
 pub(crate) fn capture(boot: &Boot) -> Result<Captured, String> {
+    check_image(&boot.image)?;
+    disk::prepare(&boot.disk, true)?;
     boot_until(boot, &mut |_| false)
 }
 
 /// Runs the command; the result is the process's exit code.
 pub(crate) fn run(root: &Path, args: &QemuArgs) -> u8 {
+    let image = image_path(root, &args.image);
     let boot = Boot {
         root: root.to_owned(),
-        image: image_path(root, &args.image),
+        disk: disk::beside(&image),
+        image,
         smp: args.smp,
         timeout: args.timeout,
     };
-    let done =
-        if args.interactive { interactive(&boot, &args.control) } else { judged(&boot, args) };
+    let done = if args.interactive { interactive(&boot, args) } else { judged(&boot, args) };
     done.unwrap_or_else(|why| {
         eprintln!("nx qemu: {why}");
         USAGE
     })
 }
 
-fn interactive(boot: &Boot, control: &str) -> Result<u8, String> {
+fn interactive(boot: &Boot, args: &QemuArgs) -> Result<u8, String> {
     check_image(&boot.image)?;
+    disk::prepare(&boot.disk, args.fresh)?;
+    let control = args.control.as_str();
     let folder = RunFolder::create(&boot.root)?;
     if let Some(place) = boot.root.join(control).parent() {
         std::fs::create_dir_all(place).map_err(|why| format!("{}: {why}", place.display()))?;
@@ -138,8 +152,14 @@ fn interactive(boot: &Boot, control: &str) -> Result<u8, String> {
 }
 
 fn judged(boot: &Boot, args: &QemuArgs) -> Result<u8, String> {
-    let ladder = ladder::load(&boot.root, args.variant.as_deref())?;
+    let again = args.again.then_some(ladder::AGAIN);
+    let ladder = ladder::load(&boot.root, again.or(args.variant.as_deref()))?;
     let scope = scope(&ladder, args)?;
+    check_image(&boot.image)?;
+    if args.again && !boot.disk.is_file() {
+        return Err(format!("no disk {} of an earlier run", boot.disk.display()));
+    }
+    disk::prepare(&boot.disk, !args.again)?;
     let earlier = args.same_as.as_deref().map(read_log).transpose()?;
     let mut judge = Judge::new(&ladder, scope.clone());
     let captured = boot_until(boot, &mut |line| judge.line(line))?;

@@ -86,6 +86,8 @@ codes! {
         Poisoned = 4 "poisoned",
         /// What is on the disk is no store, not this machine's, or damaged; it was not touched.
         Refused = 5 "refused",
+        /// What is kept is gone with the power.
+        Volatile = 6 "volatile",
     }
 }
 code_field!(State, zero Absent);

@@ -6,6 +6,9 @@ use nexus_manifest::authoring::{Markers, System};
 
 use crate::judge::{Ladder, Marker, Origin};
 
+/// The variant of a second boot on one disk: what only such a boot can show.
+pub(super) const AGAIN: &str = "again";
+
 /// Reads the recipes; `variant` adds its markers to those of every run.
 pub(super) fn load(root: &Path, variant: Option<&str>) -> Result<Ladder, String> {
     let system = System::load(root).map_err(|why| why.to_string())?;
@@ -15,7 +18,7 @@ pub(super) fn load(root: &Path, variant: Option<&str>) -> Result<Ladder, String>
 
 /// The same from the list.
 pub(super) fn ladder(list: &Markers, variant: Option<&str>) -> Result<Ladder, String> {
-    if let Some(name) = variant
+    if let Some(name) = variant.filter(|name| *name != AGAIN)
         && list.markers.iter().all(|marker| marker.variant.as_deref() != Some(name))
     {
         return Err(format!("no marker of variant '{name}' in recipes/markers.toml"));

@@ -20,6 +20,15 @@ const LOG_MAX: usize = 16 << 20;
 /// The slot of recipes/system.toml's `virtio-console`.
 const CONTROL_BUS: &str = "virtio-mmio-bus.0";
 
+/// The slot of recipes/system.toml's `virtio-blk`.
+const DISK_BUS: &str = "virtio-mmio-bus.2";
+
+/// Judged boots do without the host's own flushes: what they prove ends with the guest's, and the
+/// power-cut test records those.
+const JUDGED_CACHE: &str = "unsafe";
+/// A machine in use keeps what it was told to keep.
+const KEPT_CACHE: &str = "writeback";
+
 /// How a child is watched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -38,7 +47,7 @@ pub(super) struct Watched {
 
 /// The QEMU command line every judged boot uses: deterministic, one instruction per tick.
 pub(super) fn command(boot: &Boot) -> Command {
-    let mut command = machine(boot);
+    let mut command = machine(boot, JUDGED_CACHE);
     command.args(["-nographic", "-icount", "shift=0,sleep=off"]);
     command
 }
@@ -50,22 +59,30 @@ pub(super) fn command(boot: &Boot) -> Command {
 pub(super) fn interactive_command(boot: &Boot, serial: &Path, control: &str) -> Command {
     let mut console = std::ffi::OsString::from("stdio,id=console,mux=on,signal=off,logfile=");
     console.push(serial);
-    let mut command = machine(boot);
+    let mut command = machine(boot, KEPT_CACHE);
     command.args(["-display", "none", "-serial", "chardev:console"]);
     command.args(["-mon", "chardev=console,mode=readline", "-chardev"]).arg(console);
     command.args(["-chardev", &format!("socket,id=control,path={control},server=on,wait=off")]);
-    command.args(["-global", "virtio-mmio.force-legacy=false"]);
     command.args(["-device", &format!("virtio-serial-device,bus={CONTROL_BUS},max_ports=1")]);
     command.args(["-device", "virtconsole,chardev=control"]);
     command.current_dir(&boot.root);
     command
 }
 
-fn machine(boot: &Boot) -> Command {
+fn machine(boot: &Boot, cache: &str) -> Command {
     let mut command = Command::new("qemu-system-riscv64");
     command.args(["-machine", "virt", "-cpu", "rv64", "-m", "128M", "-bios", "default"]);
     command.arg("-smp").arg(boot.smp.to_string()).arg("-kernel").arg(&boot.image);
+    command.args(["-global", "virtio-mmio.force-legacy=false"]);
+    command.arg("-drive").arg(drive(&boot.disk, cache));
+    command.args(["-device", &format!("virtio-blk-device,bus={DISK_BUS},drive=state")]);
     command
+}
+
+/// In QEMU's option syntax a comma in a path is written twice.
+fn drive(disk: &Path, cache: &str) -> std::ffi::OsString {
+    let path = disk.to_string_lossy().replace(',', ",,");
+    format!("if=none,id=state,format=raw,cache={cache},file={path}").into()
 }
 
 /// Hands the terminal to the child until it exits.

@@ -106,6 +106,7 @@ fn test_command_line_is_deterministic_and_complete() {
     let boot = Boot {
         root: PathBuf::from("r"),
         image: PathBuf::from("i m g"),
+        disk: PathBuf::from("a,b/state.img"),
         smp: 2,
         timeout: Duration::from_secs(1),
     };
@@ -116,7 +117,10 @@ fn test_command_line_is_deterministic_and_complete() {
     assert_eq!(
         text,
         "qemu-system-riscv64 -machine virt -cpu rv64 -m 128M -bios default -smp 2 \
-         -kernel 'i m g' -nographic -icount shift=0,sleep=off\n"
+         -kernel 'i m g' -global virtio-mmio.force-legacy=false \
+         -drive if=none,id=state,format=raw,cache=unsafe,file=a,,b/state.img \
+         -device virtio-blk-device,bus=virtio-mmio-bus.2,drive=state \
+         -nographic -icount shift=0,sleep=off\n"
     );
 }
 
@@ -157,6 +161,48 @@ fn test_ladder_resolves_emitters_and_variants() {
     let hart = ladder::ladder(&markers(MARKERS), Some("hart")).unwrap();
     assert_eq!((hart.markers.len(), hart.elsewhere.len()), (3, 0));
     assert_eq!(hart.markers.get(1).unwrap().origin, Origin::Kernel);
+}
+
+/// A marker that only a second boot can show.
+const AGAIN: &str = "\
+phases = [\"end\"]\n\
+[[marker]]\ntext = \"SELFTEST: kept ok\"\nemitter = \"selftest-client\"\nphase = \"end\"\nproves = \"p\"\nvariant = \"again\"\n\
+[[marker]]\ntext = \"SELFTEST: end\"\nemitter = \"selftest-client\"\nphase = \"end\"\nproves = \"p\"\n";
+
+#[test]
+fn test_reject_second_boot_marker_missing_on_the_second_or_present_on_the_first() {
+    let list = markers(AGAIN);
+    let (with, without) = ("[20] SELFTEST: kept ok\n[20] SELFTEST: end\n", "[20] SELFTEST: end\n");
+    let code = |log: &str, variant| {
+        let ladder = ladder::ladder(&list, variant).unwrap();
+        crate::judge::judge(log, &ladder, Scope::All).exit_code(Ending::Exit(0), &Scope::All)
+    };
+    assert_eq!((code(without, None), code(with, Some(ladder::AGAIN))), (0, 0));
+    assert_eq!(code(with, None), 1, "present on the first");
+    assert_eq!(code(without, Some(ladder::AGAIN)), 1, "missing on the second");
+    // A second boot may be made although nothing is required of it alone.
+    assert!(ladder::ladder(&markers(MARKERS), Some(ladder::AGAIN)).is_ok());
+}
+
+#[test]
+fn test_disks_are_made_once_and_anew_on_request() {
+    let scratch = Scratch::new("disk");
+    let path = scratch.0.join("state.img");
+    let seed = || {
+        let disk = std::fs::read(&path).unwrap();
+        assert_eq!(disk.len() as u64, disk::DISK_BYTES);
+        let (blank, last) = disk.split_at(disk.len() - 512);
+        assert!(blank.iter().all(|b| *b == 0));
+        assert!(last.starts_with(disk::SEED_MAGIC) && last[56..].iter().all(|b| *b == 0));
+        last[8..56].to_vec()
+    };
+    disk::prepare(&path, false).unwrap();
+    let first = seed();
+    disk::prepare(&path, false).unwrap();
+    assert_eq!(seed(), first, "kept");
+    disk::prepare(&path, true).unwrap();
+    assert_ne!(seed(), first, "reset");
+    assert!(disk::prepare(&scratch.0.join("no/such/state.img"), false).is_err());
 }
 
 #[test]

@@ -149,10 +149,13 @@ fn with_parts<R>(
 ) -> R {
     let part =
         |at: usize, len: usize| slice_from_raw_parts_mut(page.as_ptr().wrapping_add(at), len);
-    // SAFETY: three parts of the page that do not overlap, with no other reference to them: all
+    // SAFETY: a part of the page that overlaps no other, and no other reference to it exists: all
     // other access is by raw pointer, and not while this runs.
-    let (head, data, status) =
-        unsafe { (&*part(HEAD_AT, HEAD), &mut *part(DATA_AT, SECTOR), &mut *part(STATUS_AT, 1)) };
+    let head: &[u8] = unsafe { &*part(HEAD_AT, HEAD) };
+    // SAFETY: as above.
+    let data = unsafe { &mut *part(DATA_AT, SECTOR) };
+    // SAFETY: as above.
+    let status = unsafe { &mut *part(STATUS_AT, 1) };
     match shape {
         Shape::Bare => then(&[head], &mut [status]),
         Shape::Out => then(&[head, &*data], &mut [status]),

@@ -1,0 +1,170 @@
+//! The shell around the state machine: opens the disk, mounts the store, serves. The same code
+//! runs in the image and in the simulator.
+
+use nexus_abi::{Call, Handle, ServiceId, Sys, layout::SLOT_SERVER};
+use nexus_ipc::{Deadline, connect, policy::Client};
+use nexus_service::{
+    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    serve,
+};
+use nexus_state::{Error, Memory, Store};
+use nexus_system::{markers, names, slots::statefsd as slots};
+use nexus_virtio::{Fault, blk::Blk};
+use nexus_wire::{Status, state::State};
+
+use crate::{
+    disk::Disk,
+    env::Env,
+    open::{Found, open},
+    service::Statefsd,
+};
+
+/// Exit code: the endpoint is gone, so there is nothing left to do.
+const NO_ENDPOINT: i32 = 1;
+/// Exit code: the device broke its protocol before the store was there. The next instance
+/// resets it.
+const DEVICE_FAULT: i32 = 2;
+/// How long a connection to policyd may take: the supervisor may be starting a service.
+const CONNECT_NS: u64 = 500_000_000;
+/// How long a decision may take. policyd waits for nobody, so this is generous.
+const DECISION_NS: u64 = 100_000_000;
+
+/// Runs statefsd until its endpoint is gone.
+///
+/// The ready marker says that a store is mounted. Without one every request is answered, and
+/// none with OK but STATUS, which says what there is.
+pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
+    let device = (slots::DMA, slots::DMA_BYTES);
+    match Blk::open(sys, slots::DEVICE_VIRTIO_BLK, device) {
+        Ok(blk) => match Disk::new(sys, blk) {
+            Ok(disk) => with_disk(disk),
+            Err(sys) => without(sys, "statefsd: no interrupt for the disk\n"),
+        },
+        Err(Fault::Absent | Fault::WrongDevice) => {
+            without(sys, "statefsd: no disk, nothing is kept\n")
+        }
+        Err(_) => {
+            sys.console("statefsd: the disk could not be started\n");
+            DEVICE_FAULT
+        }
+    }
+}
+
+fn with_disk<S: Sys>(mut disk: Disk<'_, S>) -> i32 {
+    let now_ns = disk.sys().now_ns();
+    let mut memory = Memory::new();
+    match open(&mut disk, &mut memory, now_ns) {
+        Ok((mut store, found)) => {
+            let sys = store.device_mut().sys();
+            if found == Found::Formatted {
+                sys.console("statefsd: blank disk, made a new store\n");
+            }
+            markers::STATEFSD_READY.emit(sys);
+            serve_with(Place::Store(store))
+        }
+        Err(error) => {
+            let sys = disk.sys();
+            sys.console(told(error));
+            serve_with(Place::None(sys, State::Refused))
+        }
+    }
+}
+
+fn without<S: Sys>(sys: &mut S, why: &str) -> i32 {
+    sys.console(why);
+    serve_with(Place::None(sys, State::Absent))
+}
+
+fn serve_with<S: Sys>(place: Place<'_, '_, '_, S>) -> i32 {
+    let mut env = Outside { place, policyd: None };
+    let _gone = serve(&mut Statefsd::default(), &mut env, Handle::fixed(SLOT_SERVER), 0);
+    NO_ENDPOINT
+}
+
+/// What is wrong, for whoever watches the machine. The disk is left as it is.
+const fn told(error: Error) -> &'static str {
+    match error {
+        Error::Blank => "statefsd: blank disk without a seed, not used\n",
+        Error::NotOurs | Error::Occupied => "statefsd: the disk holds something else, not used\n",
+        Error::Damaged { .. } => "statefsd: the store is damaged, not used\n",
+        Error::Foreign => "statefsd: the store is another machine's, not used\n",
+        Error::Rollback { .. } => "statefsd: the store is older than it was, not used\n",
+        Error::Version { .. } => "statefsd: the store is of a later version, not used\n",
+        Error::Truncated | Error::TooSmall => "statefsd: the disk is too small, not used\n",
+        Error::Io(_) | Error::Poisoned => "statefsd: the disk failed, nothing more is written\n",
+        _ => "statefsd: the store was refused, not used\n",
+    }
+}
+
+/// The store, or the kernel alone and what there is instead.
+enum Place<'m, 'd, 's, S> {
+    Store(Store<'m, &'d mut Disk<'s, S>>),
+    None(&'d mut S, State),
+}
+
+/// The outside of statefsd.
+struct Outside<'m, 'd, 's, S> {
+    place: Place<'m, 'd, 's, S>,
+    /// Made at the first question; statefsd starts without policyd.
+    policyd: Option<Client>,
+}
+
+impl<S: Sys> Outside<'_, '_, '_, S> {
+    fn kernel(&mut self) -> &mut S {
+        match &mut self.place {
+            Place::Store(store) => store.device_mut().sys(),
+            Place::None(sys, _) => sys,
+        }
+    }
+
+    fn connected(&mut self) -> Option<Client> {
+        if let Some(client) = self.policyd.take() {
+            return Some(client);
+        }
+        let sys = self.kernel();
+        let deadline = Deadline::after_ns(sys, CONNECT_NS);
+        let ep = connect(sys, names::POLICYD, deadline).ok()?;
+        let seed = sys.now_ns() as u32;
+        Some(Client::new(ep, seed))
+    }
+}
+
+impl<S: Sys> nexus_service::Env for Outside<'_, '_, '_, S> {
+    type Sys = S;
+
+    fn sys(&mut self) -> &mut S {
+        self.kernel()
+    }
+}
+
+impl<S: Sys> Authorizer for Outside<'_, '_, '_, S> {
+    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
+        let mut client = self.connected().ok_or(Status::Unavailable)?;
+        let sys = self.kernel();
+        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
+        let outcome = policyd.decide(subject, capability);
+        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
+            self.policyd = Some(client);
+        } else {
+            // No decision: whatever is wrong with the connection, the next question makes a new one.
+            let cap = client.endpoint();
+            let _gone_either_way = self.kernel().run(Call::CapClose { cap });
+        }
+        outcome
+    }
+}
+
+impl<'m, 'd, 's, S: Sys> Env<'m> for Outside<'m, 'd, 's, S> {
+    type Device = &'d mut Disk<'s, S>;
+
+    fn store(&mut self) -> Result<&mut Store<'m, Self::Device>, State> {
+        match &mut self.place {
+            Place::Store(store) => Ok(store),
+            Place::None(_, state) => Err(*state),
+        }
+    }
+
+    fn failed(&mut self, error: Error) {
+        self.kernel().console(told(error));
+    }
+}
