@@ -60,7 +60,7 @@ fn with_disk<S: Sys>(mut disk: Disk<'_, S>) -> i32 {
                 sys.console("statefsd: blank disk, made a new store\n");
             }
             markers::STATEFSD_READY.emit(sys);
-            serve_with(Place::Store(store))
+            serve_with(Place::Store(&mut store))
         }
         Err(error) => {
             let sys = disk.sys();
@@ -75,7 +75,7 @@ fn without<S: Sys>(sys: &mut S, why: &str) -> i32 {
     serve_with(Place::None(sys, State::Absent))
 }
 
-fn serve_with<S: Sys>(place: Place<'_, '_, '_, S>) -> i32 {
+fn serve_with<S: Sys>(place: Place<'_, '_, '_, '_, S>) -> i32 {
     let mut env = Outside { place, policyd: None };
     let _gone = serve(&mut Statefsd::default(), &mut env, Handle::fixed(SLOT_SERVER), 0);
     NO_ENDPOINT
@@ -97,19 +97,19 @@ const fn told(error: Error) -> &'static str {
 }
 
 /// The store, or the kernel alone and what there is instead.
-enum Place<'m, 'd, 's, S> {
-    Store(Store<'m, &'d mut Disk<'s, S>>),
-    None(&'d mut S, State),
+enum Place<'e, 'm, 'd, 's, S> {
+    Store(&'e mut Store<'m, &'d mut Disk<'s, S>>),
+    None(&'e mut S, State),
 }
 
 /// The outside of statefsd.
-struct Outside<'m, 'd, 's, S> {
-    place: Place<'m, 'd, 's, S>,
+struct Outside<'e, 'm, 'd, 's, S> {
+    place: Place<'e, 'm, 'd, 's, S>,
     /// Made at the first question; statefsd starts without policyd.
     policyd: Option<Client>,
 }
 
-impl<S: Sys> Outside<'_, '_, '_, S> {
+impl<S: Sys> Outside<'_, '_, '_, '_, S> {
     fn kernel(&mut self) -> &mut S {
         match &mut self.place {
             Place::Store(store) => store.device_mut().sys(),
@@ -129,7 +129,7 @@ impl<S: Sys> Outside<'_, '_, '_, S> {
     }
 }
 
-impl<S: Sys> nexus_service::Env for Outside<'_, '_, '_, S> {
+impl<S: Sys> nexus_service::Env for Outside<'_, '_, '_, '_, S> {
     type Sys = S;
 
     fn sys(&mut self) -> &mut S {
@@ -137,7 +137,7 @@ impl<S: Sys> nexus_service::Env for Outside<'_, '_, '_, S> {
     }
 }
 
-impl<S: Sys> Authorizer for Outside<'_, '_, '_, S> {
+impl<S: Sys> Authorizer for Outside<'_, '_, '_, '_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
         let mut client = self.connected().ok_or(Status::Unavailable)?;
         let sys = self.kernel();
@@ -154,7 +154,7 @@ impl<S: Sys> Authorizer for Outside<'_, '_, '_, S> {
     }
 }
 
-impl<'m, 'd, 's, S: Sys> Env<'m> for Outside<'m, 'd, 's, S> {
+impl<'m, 'd, 's, S: Sys> Env<'m> for Outside<'_, 'm, 'd, 's, S> {
     type Device = &'d mut Disk<'s, S>;
 
     fn store(&mut self) -> Result<&mut Store<'m, Self::Device>, State> {
