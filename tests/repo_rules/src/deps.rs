@@ -5,8 +5,15 @@ use crate::Violation;
 use crate::tree::File;
 
 /// Crates without any knowledge of the OS: host tools and the image share them.
-const PURE: [&str; 6] =
-    ["nexus-abi", "nexus-audit", "nexus-wire", "nexus-sel", "nexus-elf", "nexus-manifest"];
+const PURE: [&str; 7] = [
+    "nexus-abi",
+    "nexus-audit",
+    "nexus-keys",
+    "nexus-wire",
+    "nexus-sel",
+    "nexus-elf",
+    "nexus-manifest",
+];
 
 /// What only the host uses of the tree besides pure crates: build scripts and generated facts.
 const FOR_TOOLS: [&str; 2] = ["nexus-build", "nexus-system"];

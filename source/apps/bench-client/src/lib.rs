@@ -9,6 +9,7 @@
 
 mod ipc_figures;
 mod kernel_figures;
+mod key_figures;
 mod median;
 mod policy_figure;
 mod report;

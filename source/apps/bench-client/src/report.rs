@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use bench_server::instret;
 use nexus_abi::Sys;
 
-use crate::{Failure, ipc_figures, kernel_figures, policy_figure};
+use crate::{Failure, ipc_figures, kernel_figures, key_figures, policy_figure};
 
 /// What an empty pair of readings counts: the second reading itself.
 const EMPTY: u64 = 1;
@@ -84,5 +84,21 @@ fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     figure(sys, "proc_create", create);
     let check = policy_figure::policy_check(sys)?;
     figure(sys, "policy_check", check);
+    key_rows(sys)
+}
+
+/// What keys cost, and whether it depends on the secret: fails where it does, and where the
+/// comparison that is known to does not.
+fn key_rows<S: Sys>(sys: &mut S) -> Result<(), Failure> {
+    for (name, measure) in key_figures::PLAIN {
+        let instructions = measure()?;
+        figure(sys, name, instructions);
+    }
+    for ([min, max], measure, gate) in key_figures::SPREADS {
+        let spread = measure()?;
+        figure(sys, min, spread.min);
+        figure(sys, max, spread.max);
+        gate(spread)?;
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod reload_steps;
 mod restart_steps;
 mod rights_steps;
 mod trail_steps;
+mod vector_steps;
 
 use nexus_abi::{Sys, syscall::Topic};
 use nexus_system::{Marker, markers as m, slots::selftest_client as slots};
@@ -24,7 +25,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 31] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 32] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -52,6 +53,7 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 31] {
         (m::SELFTEST_KERNEL_AUDIT, trail_steps::kernel),
         (m::SELFTEST_DERIVE_BOUNDS, rights_steps::derive_bounds),
         (m::SELFTEST_REVOKE, rights_steps::revoke),
+        (m::SELFTEST_ED25519_VECTORS, vector_steps::ed25519),
         (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
         (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
         (m::SELFTEST_AUDIT_FLOOD_ACCOUNTING, trail_steps::flood_accounting),

@@ -1,0 +1,4 @@
+//! Link base from the boot manifest.
+fn main() {
+    nexus_build::service();
+}
