@@ -8,13 +8,15 @@
 //! | 12 | 4 | generation |
 //! | 16 | 8 | owner: the service whose record this is |
 //! | 24 | 8 | counter: grows with each write of the slot |
-//! | 32 | 32 | digest of the name |
-//! | 64 | 40 | [`Usage`] |
-//! | 104 | 32 | salt, fresh for each record |
-//! | 136 | 2 | length of the payload |
-//! | 138 | 6 | zero |
-//! | 144 | n | payload, ChaCha20 |
-//! | 144 + n | 16 | tag, Poly1305, over the first 144 bytes and the payload |
+//! | 32 | 40 | [`Usage`] |
+//! | 72 | 32 | salt, fresh for each record |
+//! | 104 | 2 | length of the payload |
+//! | 106 | 6 | zero |
+//! | 112 | n | payload, ChaCha20 |
+//! | 112 + n | 16 | tag, Poly1305, over the first 112 bytes, the name's digest, and the payload |
+//!
+//! The name of the slot is not in the record, not even as a digest: who opens knows it, and the
+//! tag says whether it is the one.
 //!
 //! The key is BLAKE3 `derive_key` over the root secret, the salt and the counter, and is used for
 //! this one record; the nonce is zero. A counter alone would repeat after the disk was rolled
@@ -40,12 +42,14 @@ const MAGIC: [u8; 8] = *b"NXKSEAL1";
 const DEVELOPMENT: u8 = 1;
 const KEY: &str = "nexus-keys 2026-11 key of a sealed record v1";
 const NAME: &str = "nexus-keys 2026-11 name of a slot v1";
-const HEADER: usize = 144;
+const HEADER: usize = 112;
+/// Header and digest of the name: what the tag covers besides the payload.
+const BOUND: usize = HEADER + 32;
 const TAG: usize = 16;
 
 /// Longest payload.
-pub const PAYLOAD_MAX: usize = 240;
-/// Longest record: what one value of the state store holds.
+pub const PAYLOAD_MAX: usize = 256;
+/// Longest record; a value of the state store holds 400 bytes.
 pub const RECORD_MAX: usize = HEADER + PAYLOAD_MAX + TAG;
 
 /// Whose record, which one, and what for: what the opener knows without looking at the disk.
@@ -84,7 +88,6 @@ pub struct Opened {
 struct Full {
     header: Header,
     owner: u64,
-    name: [u8; 32],
     salt: [u8; 32],
     len: u16,
 }
@@ -94,7 +97,7 @@ impl Full {
         let header = &self.header;
         let flags = if header.development { DEVELOPMENT } else { 0 };
         let out = Out::new().put(&MAGIC).u8(flags).put(&[0; 3]).u32(header.generation.0);
-        let out = out.u64(self.owner).u64(header.counter.0).put(&self.name);
+        let out = out.u64(self.owner).u64(header.counter.0);
         let out = out.put(&header.usage.encode()).put(&self.salt).u16(self.len);
         out.put(&[0; 6]).finish()
     }
@@ -105,30 +108,24 @@ impl Full {
         input.zero::<3>()?;
         let generation = Generation(input.u32()?);
         let (owner, counter) = (input.u64()?, Counter(input.u64()?));
-        let (name, usage) = (input.array()?, Usage::read(&mut input)?);
+        let usage = Usage::read(&mut input)?;
         let (salt, len) = (input.array()?, input.u16()?);
         input.zero::<6>()?;
         if flags & !DEVELOPMENT != 0 {
             return Err(Error::Malformed);
         }
         let development = flags == DEVELOPMENT;
-        Ok(Full {
-            header: Header { development, generation, counter, usage },
-            owner,
-            name,
-            salt,
-            len,
-        })
+        Ok(Full { header: Header { development, generation, counter, usage }, owner, salt, len })
     }
 
     fn is_of(&self, slot: &Slot<'_>) -> bool {
-        let named = self.name == name_digest(slot.name);
-        named && self.owner == slot.owner && self.header.usage.purposes == slot.purposes
+        self.owner == slot.owner && self.header.usage.purposes == slot.purposes
     }
 }
 
-fn name_digest(name: &[u8]) -> [u8; 32] {
-    blake3::derive_key(NAME, name)
+/// What the tag covers besides the payload.
+fn bound(head: &[u8; HEADER], slot: &Slot<'_>) -> [u8; BOUND] {
+    Out::new().put(head).put(&blake3::derive_key(NAME, slot.name)).finish()
 }
 
 /// The cipher under the key of one record.
@@ -164,8 +161,7 @@ pub fn seal(
         return Err(Error::BadSeed);
     }
     let len = u16::try_from(payload.len()).map_err(|_| Error::TooLong)?;
-    let name = name_digest(slot.name);
-    let full = Full { header: *header, owner: slot.owner, name, salt: *salt, len };
+    let full = Full { header: *header, owner: slot.owner, salt: *salt, len };
     let head = full.encode();
     let (front, rest) = out.split_first_chunk_mut::<HEADER>().ok_or(Error::TooLong)?;
     let (body, tail) = rest.split_at_mut_checked(payload.len()).ok_or(Error::TooLong)?;
@@ -174,7 +170,7 @@ pub fn seal(
     body.copy_from_slice(payload);
     let sealed = cipher(root, salt, header.counter).encrypt_inout_detached(
         &[0; 12].into(),
-        &head,
+        &bound(&head, slot),
         InOutBuf::from(&mut *body),
     );
     scrub_stack();
@@ -204,7 +200,7 @@ pub fn open(
     payload: &mut [u8; PAYLOAD_MAX],
 ) -> Result<Opened, Error> {
     payload.zeroize();
-    let opened = decrypt(root, record, payload);
+    let opened = decrypt(root, slot, record, payload);
     scrub_stack();
     let checked = opened.and_then(|full| {
         if !full.is_of(slot) {
@@ -221,6 +217,7 @@ pub fn open(
 
 fn decrypt(
     root: &SecretSeed,
+    slot: &Slot<'_>,
     record: &[u8],
     payload: &mut [u8; PAYLOAD_MAX],
 ) -> Result<Full, Error> {
@@ -234,7 +231,7 @@ fn decrypt(
     place.copy_from_slice(body);
     let tag = Tag::<ChaCha20Poly1305>::from(*tag);
     cipher(root, &full.salt, full.header.counter)
-        .decrypt_inout_detached(&[0; 12].into(), head, InOutBuf::from(place), &tag)
+        .decrypt_inout_detached(&[0; 12].into(), &bound(head, slot), InOutBuf::from(place), &tag)
         .map_err(|_| Error::Unsealed)?;
     Ok(full)
 }
