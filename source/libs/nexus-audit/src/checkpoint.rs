@@ -4,10 +4,7 @@
 use crate::chain::{Digest, fill};
 
 /// First word of every checkpoint.
-const MAGIC: u64 = u64::from_le_bytes(*b"NXACKPT1");
-/// What a signature is made over begins with this, so that it can be no other signature of the
-/// same key.
-const DOMAIN: [u8; 32] = *b"nexus audit checkpoint signature";
+const MAGIC: u64 = u64::from_le_bytes(*b"NXACKPT2");
 /// What the digest of a checkpoint begins with.
 const DIGEST: [u8; 8] = *b"NXAckpt1";
 /// Words before the seal.
@@ -40,8 +37,20 @@ pub enum Seal {
     /// Nobody: whoever could write the file could have written this.
     #[default]
     Unsigned,
-    /// An Ed25519 signature over [`Checkpoint::message`].
-    Ed25519([u8; 64]),
+    /// The device's checkpoint key.
+    Ed25519(Signature),
+}
+
+/// A signature over a checkpoint's digest and the boot counter, in the form that the keys of this
+/// system sign: see [`crate::KeyCheck`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Generation of the checkpoint key.
+    pub generation: u32,
+    /// Boot counter; under the signature too.
+    pub boot: u32,
+    /// Ed25519.
+    pub bytes: [u8; 64],
 }
 
 /// A checkpoint.
@@ -75,11 +84,9 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Encoded bytes.
-    pub const BYTES: usize = 288;
+    pub const BYTES: usize = 296;
     /// Encoded words.
     pub const WORDS: usize = Self::BYTES / 8;
-    /// Bytes of what is signed.
-    pub const MESSAGE: usize = DOMAIN.len() + BODY;
 
     fn body(&self) -> [u8; BODY] {
         let c = &self.counts;
@@ -111,15 +118,18 @@ impl Checkpoint {
         body
     }
 
-    /// The fixed bytes: magic, numbers, counters, digests, kind of seal, seal.
+    /// The fixed bytes: magic, numbers, counters, digests, kind of seal, generation and boot
+    /// counter of its key, signature.
     #[must_use]
     pub fn encode(&self) -> [u8; Self::BYTES] {
-        let (kind, signature) = match self.seal {
-            Seal::Unsigned => (0u64, [0; 64]),
+        let none = Signature { generation: 0, boot: 0, bytes: [0; 64] };
+        let (kind, by) = match self.seal {
+            Seal::Unsigned => (0u64, none),
             Seal::Ed25519(signature) => (1, signature),
         };
+        let (generation, boot) = (by.generation.to_le_bytes(), by.boot.to_le_bytes());
         let mut out = [0; Self::BYTES];
-        fill(&mut out, &[&self.body(), &kind.to_le_bytes(), &signature]);
+        fill(&mut out, &[&self.body(), &kind.to_le_bytes(), &generation, &boot, &by.bytes]);
         out
     }
 
@@ -133,9 +143,14 @@ impl Checkpoint {
             from.copied().unwrap_or_default()
         };
         let signature: [u8; 64] = bytes.last_chunk().copied()?;
+        let by = word(BODY_WORDS + 1);
         let seal = match word(BODY_WORDS) {
-            0 if signature == [0; 64] => Seal::Unsigned,
-            1 => Seal::Ed25519(signature),
+            0 if signature == [0; 64] && by == 0 => Seal::Unsigned,
+            1 => Seal::Ed25519(Signature {
+                generation: by as u32,
+                boot: (by >> 32) as u32,
+                bytes: signature,
+            }),
             _ => return None,
         };
         let counts = Counts {
@@ -163,20 +178,12 @@ impl Checkpoint {
         })
     }
 
-    /// What the next checkpoint quotes: covers everything but the seal.
+    /// What the next checkpoint quotes, and what is signed: covers everything but the seal.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut input = [0; 8 + BODY];
         fill(&mut input, &[&DIGEST, &self.body()]);
         blake3::hash(&input).into()
-    }
-
-    /// What a signature is made over, under its own domain.
-    #[must_use]
-    pub fn message(&self) -> [u8; Self::MESSAGE] {
-        let mut out = [0; Self::MESSAGE];
-        fill(&mut out, &[&DOMAIN, &self.body()]);
-        out
     }
 }
 
@@ -192,7 +199,7 @@ mod tests {
             policy: [1; 32],
             root: [2; 32],
             previous: [3; 32],
-            seal: Seal::Ed25519([4; 64]),
+            seal: Seal::Ed25519(Signature { generation: 5, boot: 6, bytes: [4; 64] }),
             ..Checkpoint::default()
         };
         let bytes = one.encode();

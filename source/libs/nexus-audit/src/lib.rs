@@ -13,6 +13,6 @@ mod container;
 mod verify;
 
 pub use chain::{Digest, LANES, genesis, link, root};
-pub use checkpoint::{Checkpoint, Counts, Seal};
+pub use checkpoint::{Checkpoint, Counts, Seal, Signature};
 pub use container::{Damage, Entries, Entry, LaneStart, RECORDS_MAX, Writer};
 pub use verify::{Fault, KeyCheck, NoKey, Report, Signatures, Wrong, verify};

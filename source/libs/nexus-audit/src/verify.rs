@@ -4,14 +4,15 @@ use nexus_wire::audit::Record;
 
 use crate::{
     chain::{Digest, LANES, link, root},
-    checkpoint::{Checkpoint, Seal},
+    checkpoint::{Checkpoint, Seal, Signature},
     container::{Damage, Entries, Entry, LaneStart, RECORDS_MAX},
 };
 
-/// Checks a signature; what knows keys implements it.
+/// Checks a signature; what knows keys, and the form in which they sign, implements it.
 pub trait KeyCheck {
-    /// Whether `signature` is the device's over `message`; `None` without a key to check with.
-    fn check(&self, message: &[u8], signature: &[u8; 64]) -> Option<bool>;
+    /// Whether `signature` is the device's over the checkpoint with this digest; `None` without a
+    /// key to check with.
+    fn check(&self, digest: &Digest, signature: &Signature) -> Option<bool>;
 }
 
 /// No key at hand.
@@ -19,7 +20,7 @@ pub trait KeyCheck {
 pub struct NoKey;
 
 impl KeyCheck for NoKey {
-    fn check(&self, _message: &[u8], _signature: &[u8; 64]) -> Option<bool> {
+    fn check(&self, _digest: &Digest, _signature: &Signature) -> Option<bool> {
         None
     }
 }
@@ -29,11 +30,12 @@ impl KeyCheck for NoKey {
 pub enum Signatures {
     /// The file has no checkpoint.
     None,
-    /// At least one is unsigned: whoever wrote the file could have written all of it anew.
+    /// None is signed: whoever wrote the file could have written all of it anew.
     Unsigned,
-    /// All are signed, and no key was given to check them with.
+    /// There are signed ones, and no key was given to check them with.
     Unchecked,
-    /// All are signed by the key.
+    /// All that are signed are signed by the key. Each vouches for the ones before it, whose
+    /// digests it quotes; [`Report::signed_to`] tells how far.
     Valid,
 }
 
@@ -98,6 +100,11 @@ pub struct Report {
     pub proven_to: u64,
     /// Who vouches for the checkpoints.
     pub signatures: Signatures,
+    /// Every record up to this number is behind a checkpoint that is signed, by the key if one
+    /// was given. 0 if none is.
+    pub signed_to: u64,
+    /// The highest boot counter and key generation under a signature.
+    pub signed_by: (u32, u32),
     /// Lanes whose front was dropped by the journal.
     pub dropped_lanes: u64,
     /// Numbers without a record that those fronts explain.
@@ -116,6 +123,12 @@ impl Report {
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.wrong.is_none() && self.complete && self.proven_to == self.last_seq
+    }
+
+    /// Whether the key vouches for every record of a file in which nothing is wrong.
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
+        self.is_clean() && self.signatures == Signatures::Valid && self.signed_to == self.last_seq
     }
 }
 
@@ -149,6 +162,8 @@ pub fn verify(file: &[u8], keys: &impl KeyCheck) -> Report {
         superseded: 0,
         proven_to: 0,
         signatures: Signatures::None,
+        signed_to: 0,
+        signed_by: (0, 0),
         dropped_lanes: 0,
         dropped: 0,
         evicted: 0,
@@ -259,7 +274,7 @@ impl Reading {
         if !quoted || point.boot_id != self.boot_id || point.last_seq < self.report.last_seq {
             return Err(Wrong { fault: Fault::Checkpoint(point.number), ..bad });
         }
-        self.signature(&point, keys)?;
+        let signed = self.signature(&point, keys)?;
         self.previous = Some((point.number, point.digest()));
         explained(next, point.last_seq.saturating_add(1), self.dropped_below)?;
         if self.superseded(&point) {
@@ -273,27 +288,31 @@ impl Reading {
         self.report.checkpoints = self.report.checkpoints.saturating_add(1);
         self.report.proven_to = self.report.last_seq;
         self.report.evicted = point.counts.evicted;
+        if signed {
+            self.report.signed_to = self.report.last_seq;
+        }
         Ok(())
     }
 
-    fn signature(&mut self, point: &Checkpoint, keys: &impl KeyCheck) -> Checked {
-        let checked = match point.seal {
-            Seal::Unsigned => Signatures::Unsigned,
-            Seal::Ed25519(signature) => match keys.check(&point.message(), &signature) {
-                None => Signatures::Unchecked,
-                Some(true) => Signatures::Valid,
-                Some(false) => {
-                    let seq = self.expected();
-                    return Err(Wrong { seq, fault: Fault::Signature(point.number) });
-                }
-            },
+    /// Whether the checkpoint is signed.
+    fn signature(&mut self, point: &Checkpoint, keys: &impl KeyCheck) -> Result<bool, Wrong> {
+        let report = &mut self.report;
+        let Seal::Ed25519(signature) = point.seal else {
+            if report.signatures == Signatures::None {
+                report.signatures = Signatures::Unsigned;
+            }
+            return Ok(false);
         };
-        let weaker = |a, b| if a == Signatures::Unsigned || b == Signatures::Valid { a } else { b };
-        self.report.signatures = match self.report.signatures {
-            Signatures::None => checked,
-            other => weaker(other, checked),
+        report.signatures = match keys.check(&point.digest(), &signature) {
+            None => Signatures::Unchecked,
+            Some(true) => Signatures::Valid,
+            Some(false) => {
+                let seq = self.expected();
+                return Err(Wrong { seq, fault: Fault::Signature(point.number) });
+            }
         };
-        Ok(())
+        report.signed_by = report.signed_by.max((signature.boot, signature.generation));
+        Ok(true)
     }
 
     /// Whether a lane has dropped records since, so that its head at that time is gone.

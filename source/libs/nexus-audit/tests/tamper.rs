@@ -7,8 +7,8 @@
 )]
 
 use nexus_audit::{
-    Checkpoint, Digest, Fault, KeyCheck, LaneStart, NoKey, Report, Seal, Signatures, Writer,
-    genesis, link, root, verify,
+    Checkpoint, Digest, Fault, KeyCheck, LaneStart, NoKey, Report, Seal, Signature, Signatures,
+    Writer, genesis, link, root, verify,
 };
 use nexus_wire::audit::{Decision, Op, Reason, Record};
 
@@ -240,22 +240,39 @@ fn dropped_fronts_are_explained_and_nothing_else_is() {
 struct Key(bool);
 
 impl KeyCheck for Key {
-    fn check(&self, message: &[u8], signature: &[u8; 64]) -> Option<bool> {
-        assert!(message.starts_with(b"nexus audit checkpoint signature"));
-        Some(self.0 && *signature == [9; 64])
+    fn check(&self, _digest: &Digest, signature: &Signature) -> Option<bool> {
+        Some(self.0 && *signature == SIGNED)
     }
 }
 
+const SIGNED: Signature = Signature { generation: 2, boot: 5, bytes: [9; 64] };
+
 #[test]
 fn signatures_are_checked_reported_and_refused() {
-    let signed = export(&journal(300, Seal::Ed25519([9; 64])));
-    let of = |report: Report| (report.signatures, report.wrong.map(|wrong| wrong.fault));
-    assert_eq!(of(verify(&signed, &Key(true))), (Signatures::Valid, None));
-    assert_eq!(of(verify(&signed, &NoKey)), (Signatures::Unchecked, None));
-    assert_eq!(of(verify(&signed, &Key(false))).1, Some(Fault::Signature(1)));
-    let mut mixed = journal(300, Seal::Ed25519([9; 64]));
+    let signed = export(&journal(300, Seal::Ed25519(SIGNED)));
+    let of = |report: &Report| (report.signatures, report.signed_to, report.is_vouched_for());
+    let valid = verify(&signed, &Key(true));
+    assert_eq!(of(&valid), (Signatures::Valid, 300, true));
+    assert_eq!(valid.signed_by, (5, 2));
+    assert_eq!(of(&verify(&signed, &NoKey)), (Signatures::Unchecked, 300, false));
+    let foreign = verify(&signed, &Key(false));
+    assert_eq!(foreign.wrong.map(|wrong| wrong.fault), Some(Fault::Signature(1)));
+    assert!(!foreign.is_vouched_for());
+    let unsigned = verify(&good(300), &Key(true));
+    assert_eq!(of(&unsigned), (Signatures::Unsigned, 0, false));
+}
+
+#[test]
+fn a_signed_checkpoint_vouches_for_what_it_quotes_and_for_nothing_newer() {
+    let mut mixed = journal(300, Seal::Ed25519(SIGNED));
+    mixed.points[0].seal = Seal::Unsigned;
     mixed.points[1].seal = Seal::Unsigned;
-    assert_eq!(verify(&export(&mixed), &Key(true)).signatures, Signatures::Unsigned);
+    assert!(verify(&export(&mixed), &Key(true)).is_vouched_for());
+    mixed.points[1].seal = Seal::Ed25519(SIGNED);
+    mixed.points[2].seal = Seal::Unsigned;
+    let report = verify(&export(&mixed), &Key(true));
+    assert!(report.is_clean() && !report.is_vouched_for());
+    assert_eq!((report.proven_to, report.signed_to), (300, 200));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod cap;
 mod codes;
 mod page;
+mod seal;
 
 use core::fmt::{self, Write as _};
 
@@ -11,6 +12,7 @@ pub use self::{
     cap::CapName,
     codes::{Decision, Flags, Op, Reason},
     page::{ChainPage, Chained, PAGE_MAX, Page},
+    seal::{SealReply, SealRequest},
 };
 use crate::text::TextWriter;
 

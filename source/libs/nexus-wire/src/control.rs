@@ -3,7 +3,10 @@
 
 mod envelope;
 
-use crate::{Status, audit::Page};
+use crate::{
+    Bytes, Status,
+    audit::{ChainPage, Page},
+};
 
 pub use self::envelope::{Decoder, Discarded, ENVELOPE_MAX, HEADER, SYNC, header};
 
@@ -33,4 +36,11 @@ protocol! {
         produced: u64, stored: u64, lost: u64, evicted: u64, retained: u64,
         kernel_produced: u64, kernel_stored: u64, kernel_lost: u64
     };
+    /// All audit records from `since_seq` on with their place in the chains: what an export is
+    /// made of. `overtaken` is 1 if records between `since_seq` (unless 0) and this page were
+    /// dropped.
+    4 in [1] AuditChain { since_seq: u64, max: u8 }
+    => ok { next_seq: u64, overtaken: u8, page: ChainPage<'a> };
+    /// The checkpoint with this number; 0 is the newest, made now if there are newer records.
+    5 in [1] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 296> };
 }

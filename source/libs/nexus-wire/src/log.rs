@@ -1,7 +1,7 @@
 //! The journal: the existing `LO` frames of versions 1 and 2, and two new operations.
 //!
 //! Deviations: an entry carries at most [`ENTRY_DATA_MAX`] bytes of text, so that everything
-//! stored can be read back in one frame; statuses 7 and 8 are new; operations 4 to 8 read the
+//! stored can be read back in one frame; statuses 7 and 8 are new; operations 4 to 9 read the
 //! audit.
 
 use crate::{
@@ -91,7 +91,8 @@ protocol! {
     4 in [2] AuditQuery {
         since_seq: u64, subject: u64, op: u8, decision: u8, request_nonce: u32, max: u8
     } => ok { next_seq: u64, page: Page<'a> };
-    /// What became of the audit records produced by policyd and by the kernel.
+    /// What became of the audit records produced by policyd and every other enforcer, and by the
+    /// kernel.
     5 in [2] AuditStats {} => ok {
         produced: u64, stored: u64, lost: u64, evicted: u64, retained: u64,
         kernel_produced: u64, kernel_stored: u64, kernel_lost: u64
@@ -106,11 +107,15 @@ protocol! {
         op: u8, decision: u8, request_nonce: u32, max: u8, capability: Bytes<'a, 48>
     } => ok { next_seq: u64, overtaken: u8, page: Page<'a> };
     /// The checkpoint with this number; 0 is the newest, made now if there are newer records.
-    7 in [2] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 288> };
+    7 in [2] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 296> };
     /// All audit records from `since_seq` on with their place in the chains: what an export is
     /// made of. `overtaken` as for a search.
     8 in [2] AuditChain { since_seq: u64, max: u8 }
     => ok { next_seq: u64, overtaken: u8, page: ChainPage<'a> };
+    /// Accounts of one lane into the journal, in the manifest's order: who produces, and what
+    /// became of it. Beyond the last one the producer is 0.
+    9 in [2] AuditSource { index: u8 }
+    => ok { producer: u64, produced: u64, stored: u64, lost: u64 };
 }
 
 /// What a client appends.

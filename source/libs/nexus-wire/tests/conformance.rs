@@ -170,7 +170,8 @@ fn log_vectors() -> Vectors {
         max: 3,
         capability: Bytes::new(b"crypto.*").unwrap(),
     };
-    let checkpoint = Bytes::new(&[0x5a; 288]).unwrap();
+    let checkpoint = Bytes::new(&[0x5a; 296]).unwrap();
+    let source = R::AuditSource { producer: 4, produced: 9, stored: 8, lost: 1 };
     let chained = Chained { lane: 3, before: [0xcc; 32], bytes: record().encode() };
     let chained = [chained.encode(); 2];
     let chained = ChainPage::new(&chained).unwrap();
@@ -211,6 +212,8 @@ fn log_vectors() -> Vectors {
         "AuditChain.v2.req" = Request ask!(2 nonce, AuditChain { since_seq: 3, max: 2 });
         "AuditChain.v2.rsp" = Response
             reply!(2 nonce, Ok, R::AuditChain { next_seq: 9, overtaken: 0, page: chained });
+        "AuditSource.v2.req" = Request ask!(2 nonce, AuditSource { index: 1 });
+        "AuditSource.v2.rsp" = Response reply!(2 nonce, Ok, source);
         "Refused.rsp" = Response reply!(2 nonce, log::Status::Denied, R::Refused { op: 4 });
     )
 }
@@ -289,6 +292,12 @@ fn control_vectors() -> Vectors {
         kernel_stored: 4,
         kernel_lost: 1,
     };
+    let chained = Chained { lane: 4, before: [0x33; 32], bytes: record().encode() };
+    let chained = [chained.encode(); 2];
+    let page = ChainPage::new(&chained).unwrap();
+    let chain = R::AuditChain { next_seq: 9, overtaken: 0, page };
+    let page = Page::new(&records).unwrap();
+    let checkpoint = Bytes::new(&[0x5a; 296]).unwrap();
     vectors!(control:
         "Hello.v1.req" = Request ask!(1 nonce, Hello {});
         "Hello.v1.rsp" = Response reply!(1 nonce, Status::Ok, hello);
@@ -297,6 +306,11 @@ fn control_vectors() -> Vectors {
             reply!(1 nonce, Status::Ok, R::AuditQuery { next_seq: 9, page });
         "Stats.v1.req" = Request ask!(1 nonce, Stats {});
         "Stats.v1.rsp" = Response reply!(1 nonce, Status::Ok, stats);
+        "AuditChain.v1.req" = Request ask!(1 nonce, AuditChain { since_seq: 3, max: 2 });
+        "AuditChain.v1.rsp" = Response reply!(1 nonce, Status::Ok, chain);
+        "AuditCheckpoint.v1.req" = Request ask!(1 nonce, AuditCheckpoint { number: 0 });
+        "AuditCheckpoint.v1.rsp" = Response
+            reply!(1 nonce, Status::Ok, R::AuditCheckpoint { checkpoint });
         "Refused.rsp" = Response reply!(1 nonce, Status::Denied, R::Refused { op: 2 });
     )
 }

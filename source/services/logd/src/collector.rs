@@ -1,5 +1,6 @@
-//! From the lane and the kernel's ring into the journal. Guards that every number either source
-//! ever gave out ends up stored or counted as lost, exactly once, over any death of either side.
+//! From the lanes and the kernel's ring into the journal. Guards that every number a source ever
+//! gave out ends up stored or counted as lost, exactly once, over any death of either side, and
+//! that an outcome stands under the enforcer whose lane it came through.
 
 use core::sync::atomic::AtomicU64;
 
@@ -12,14 +13,15 @@ use nexus_service::{
 use nexus_system::{ids, slots::logd as slots};
 use nexus_wire::{
     Capability,
-    audit::{CapName, Chained, Decision, Op, Reason, Record},
+    audit::{CapName, Chained, Decision, Flags, Op, Reason, Record},
 };
 
 use crate::{
     env::{Env, ReadAudit},
     health::{Change, Health},
     journal::{Found, Journal, records_in},
-    ledger::{Ledger, Source},
+    ledger::{Ledger, SOURCES, Source, Stream},
+    sealing::Sealing,
     search::Filter,
 };
 
@@ -32,31 +34,89 @@ const EVENT_BATCHES: usize = 16;
 /// The kernel as an enforcer and as a subject.
 const KERNEL: ServiceId = ServiceId(0);
 
+/// One lane into the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane<'v> {
+    /// Who the manifest gave its other end to.
+    pub producer: ServiceId,
+    /// Its memory.
+    pub words: &'v [AtomicU64],
+}
+
+/// Lanes into the journal, each at its index in the manifest's order: its accounts stand there.
+pub type Lanes<'v> = [Option<Lane<'v>>; SOURCES];
+
+/// A lane being drained.
+struct Input<'v> {
+    producer: ServiceId,
+    lane: Consumer<&'v [AtomicU64]>,
+}
+
 /// The journal and where its records come from.
 pub(crate) struct Collector<'v, const SLOTS: usize = JOURNAL_RECORDS> {
     journal: Journal<'v, SLOTS>,
-    lane: Consumer<&'v [AtomicU64]>,
+    inputs: [Option<Input<'v>>; SOURCES],
     health: Health,
+    sealing: Sealing<'v>,
 }
 
 impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
-    /// Attaches to both; `None` if either memory is too small.
-    pub(crate) fn attach(kept: &'v [AtomicU64], lane: &'v [AtomicU64]) -> Option<(Self, Found)> {
-        let lane = Consumer::attach(lane).ok()?;
+    /// Attaches to all; `None` if a memory is too small, or the authority has no lane.
+    pub(crate) fn attach(
+        kept: &'v [AtomicU64],
+        lanes: &Lanes<'v>,
+        sealing: Sealing<'v>,
+    ) -> Option<(Self, Found)> {
+        let mut inputs = [const { None }; SOURCES];
+        for (place, lane) in inputs.iter_mut().zip(lanes) {
+            if let Some(Lane { producer, words }) = *lane {
+                *place = Some(Input { producer, lane: Consumer::attach(words).ok()? });
+            }
+        }
+        let decides = |input: &Input<'_>| input.producer == ids::POLICYD;
+        inputs.iter().flatten().find(|input| decides(input))?;
         let (journal, found) = Journal::attach(kept)?;
         let health = Health::new(journal.ledger());
-        Some((Collector { journal, lane, health }, found))
+        Some((Collector { journal, inputs, health, sealing }, found))
     }
 
-    /// Takes everything that is waiting. Afterwards, for both sources and as long as they rest,
+    /// Takes everything that is waiting. Afterwards, for all sources and as long as they rest,
     /// produced = stored + lost.
     pub(crate) fn drain<E: Env>(&mut self, env: &mut E) {
-        let quarters = self.lane.waiting().saturating_mul(4).checked_div(self.lane.capacity());
         let now_ns = env.now_ns();
-        self.drain_lane(now_ns);
+        let quarters = self.drain_lanes(now_ns);
         self.drain_kernel(env);
-        self.watch(quarters.unwrap_or(0), now_ns, env);
+        self.watch(quarters, now_ns, env);
+        self.sealing.take(&mut self.journal, now_ns);
         self.journal.settle(now_ns);
+        self.sealing.ask(&self.journal, now_ns, env);
+    }
+
+    /// All lanes; how full the fullest was found, in quarters. What became of a decision is
+    /// looked at before the decisions and taken after them, so that each outcome finds the
+    /// record it quotes.
+    fn drain_lanes(&mut self, now_ns: u64) -> u64 {
+        let (mut waiting, mut quarters) = ([0; SOURCES], 0);
+        for (place, input) in waiting.iter_mut().zip(&self.inputs) {
+            let Some(Input { lane, .. }) = input else { continue };
+            *place = lane.waiting();
+            let full = place.saturating_mul(4).checked_div(lane.capacity());
+            quarters = full.unwrap_or(0).max(quarters);
+        }
+        for decides in [true, false] {
+            for (index, waiting) in waiting.into_iter().enumerate() {
+                let Some(place) = self.inputs.get_mut(index) else { continue };
+                let Some(mut input) = place.take_if(|i| (i.producer == ids::POLICYD) == decides)
+                else {
+                    continue;
+                };
+                self.drain_lane(index as u8, &mut input, (waiting, now_ns));
+                if let Some(place) = self.inputs.get_mut(index) {
+                    *place = Some(input);
+                }
+            }
+        }
+        quarters
     }
 
     /// Says so when the audit got worse or well again: in the journal, on the console, and to
@@ -76,12 +136,19 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
             });
             env.health(self.health.is_degraded());
         }
-        self.lane.tell(if self.health.is_degraded() { State::Degraded } else { State::Well });
+        let state = if self.health.is_degraded() { State::Degraded } else { State::Well };
+        self.inputs.iter().flatten().for_each(|input| input.lane.tell(state));
     }
 
     /// Records that something was sent to logd that is no request.
     pub(crate) fn note(&mut self, record: &Record) {
         let _number = self.journal.put(record, Source::Own);
+    }
+
+    /// Accounts of one lane, and who fills it; producer 0 if there is none.
+    pub(crate) fn source(&self, _permit: &Permit<ReadAudit>, index: u8) -> (ServiceId, Stream) {
+        let input = self.inputs.get(usize::from(index)).and_then(Option::as_ref);
+        (input.map_or(KERNEL, |input| input.producer), self.journal.ledger().lane(index))
     }
 
     /// The counters and the number of records held.
@@ -141,34 +208,64 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
         self.journal.checkpoint(number, now_ns)
     }
 
-    fn drain_lane(&mut self, now_ns: u64) {
+    fn drain_lane(&mut self, index: u8, input: &mut Input<'v>, (waiting, now_ns): (u64, u64)) {
         // INVARIANT: read before the records. Each number below it was given out before, so its
         // record is in the lane now, or never will be.
-        let produced = self.lane.counters().produced;
+        let produced = input.lane.counters().produced;
         // A producer that writes as fast as this reads must not keep logd here for ever.
-        for _ in 0..self.lane.waiting().saturating_mul(2).max(1) {
-            let Some(words) = self.lane.peek() else {
-                self.lose_lane(produced, now_ns);
-                return;
-            };
-            self.take(&words, now_ns);
+        let decides = input.producer == ids::POLICYD;
+        for _ in 0..if decides { waiting.saturating_mul(2) } else { waiting } {
+            let Some(words) = input.lane.peek() else { break };
+            let [seq, ..] = words;
+            if seq < input.lane.counters().produced {
+                self.take((index, input.producer), &words, now_ns);
+            }
             // Only now: if logd dies before this, its successor sees the record again and knows
             // by its number that it is in the journal.
-            self.lane.release();
+            input.lane.release();
+        }
+        if input.lane.peek().is_none() {
+            self.lose((index, input.producer), produced, (Reason::Overflow, now_ns));
         }
     }
 
-    /// Stores one record of the lane. What does not decode, or claims a number that was never
-    /// given out, is not stored, so its place shows as a loss.
-    fn take(&mut self, words: &Words, now_ns: u64) {
-        let [seq, ..] = *words;
-        if seq >= self.lane.counters().produced {
-            return;
+    /// Stores one record of a lane. What does not decode, or is not this producer's to say, is
+    /// not stored but counted as lost, with the reason.
+    fn take(&mut self, from: (u8, ServiceId), words: &Words, now_ns: u64) {
+        let ([seq, ..], (index, producer)) = (*words, from);
+        self.lose(from, seq, (Reason::Overflow, now_ns));
+        let stamped = match Record::from_words(words) {
+            Some(record) if producer == ids::POLICYD => of_authority(record),
+            Some(record) => self.of_enforcer(record, producer),
+            None => Err(Reason::Malformed),
+        };
+        match stamped {
+            Ok(record) => {
+                let _number = self.journal.put(&record, Source::Lane(index, seq));
+            }
+            Err(reason) => self.lose(from, seq.saturating_add(1), (reason, now_ns)),
         }
-        if let Some(record) = Record::from_words(words) {
-            self.lose_lane(seq, now_ns);
-            let _number = self.journal.put(&record, Source::Lane(seq));
+    }
+
+    /// An outcome under its lane's producer, quoting the journal's number of its decision.
+    fn of_enforcer(&self, record: Record, producer: ServiceId) -> Result<Record, Reason> {
+        if !record.op.is_outcome() || matches!(record.op, Op::Seal | Op::Shutdown) {
+            return Err(Reason::Identity);
         }
+        let [quoted, detail] = record.args;
+        let number = if quoted == 0 { None } else { self.decision(quoted) };
+        let claimed = record.enforcer != 0 && record.enforcer != producer.0;
+        let flags = if claimed { record.flags.or(Flags::CLAIMED) } else { record.flags };
+        let args = [number.unwrap_or(0), detail];
+        Ok(Record { enforcer: producer.0, flags, args, ..record })
+    }
+
+    /// The journal's number of the record that had this number in the authority's lane.
+    fn decision(&self, quoted: u64) -> Option<u64> {
+        let decides =
+            |i: &Option<Input<'_>>| i.as_ref().is_some_and(|i| i.producer == ids::POLICYD);
+        let index = self.inputs.iter().position(decides)?;
+        self.journal.number_of(Source::Lane(index as u8, quoted))
     }
 
     fn drain_kernel<E: Env>(&mut self, env: &mut E) {
@@ -181,13 +278,23 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
         }
     }
 
-    fn lose_lane(&mut self, before: u64, now_ns: u64) {
-        let lane = self.journal.ledger().lane;
+    /// Counts every unseen number of a lane before this one as lost.
+    fn lose(&mut self, from: (u8, ServiceId), before: u64, (reason, now_ns): (Reason, u64)) {
+        let (index, producer) = from;
+        let lane = self.journal.ledger().lane(index);
         if lane.gap_before(before) > 0 {
-            let record = lost(ids::POLICYD, lane.next(), before, now_ns);
-            let _number = self.journal.put(&record, Source::LaneGap(before));
+            let record = Record { reason, ..lost(producer, lane.next(), before, now_ns) };
+            let _number = self.journal.put(&record, Source::LaneGap(index, before));
         }
     }
+}
+
+/// The authority names who asked it; it has no outcomes, and does not speak for the journal or
+/// the kernel.
+fn of_authority(record: Record) -> Result<Record, Reason> {
+    let own = matches!(record.op, Op::Lost | Op::Dropped | Op::Health);
+    let foreign = own || record.op.is_outcome() || record.op.is_kernel();
+    if foreign { Err(Reason::Identity) } else { Ok(record) }
 }
 
 fn take_event<const N: usize>(journal: &mut Journal<'_, N>, event: &KernelEvent, now_ns: u64) {

@@ -30,6 +30,9 @@ pub trait Env: Authorizer {
     /// is missing and counts as lost.
     fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize;
 
+    /// A checkpoint waits for its signature.
+    fn wake_signer(&mut self) {}
+
     /// The audit got worse, or is well again: whoever watches the machine should see it.
     fn health(&mut self, _degraded: bool) {}
 }

@@ -10,7 +10,7 @@ const CALM_NS: u64 = 2_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Trouble {
-    /// Decisions were lost.
+    /// Decisions or outcomes were lost.
     Lost = 1,
     /// Kernel events were lost.
     KernelLost = 2,
@@ -39,12 +39,12 @@ pub(crate) struct Health {
 
 impl Health {
     /// Starts from what the journal had counted already: old news.
-    pub(crate) const fn new(ledger: &Ledger) -> Self {
+    pub(crate) fn new(ledger: &Ledger) -> Self {
         Health { seen: Self::figures(ledger), since_ns: None }
     }
 
-    const fn figures(ledger: &Ledger) -> [u64; 3] {
-        [ledger.lane.lost, ledger.kernel.lost, ledger.damaged]
+    fn figures(ledger: &Ledger) -> [u64; 3] {
+        [ledger.all_lanes().lost, ledger.kernel.lost, ledger.damaged]
     }
 
     pub(crate) const fn is_degraded(&self) -> bool {
@@ -86,7 +86,7 @@ mod tests {
         let mut ledger = Ledger::START;
         let mut health = Health::new(&ledger);
         assert_eq!(health.look(&ledger, 2, 1), None);
-        ledger.lane = Stream { stored: 0, lost: 7 };
+        ledger.lanes[1] = Stream { stored: 0, lost: 7 };
         assert_eq!(health.look(&ledger, 0, 2), Some(Change::Degraded(Trouble::Lost, 7)));
         assert!(health.is_degraded());
         ledger.kernel = Stream { stored: 0, lost: 1 };

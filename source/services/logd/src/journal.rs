@@ -8,17 +8,17 @@
 use core::sync::atomic::AtomicU64;
 
 use nexus_audit::{Checkpoint, Counts, Digest, LANES, genesis, link, root};
-use nexus_wire::audit::{Chained, Decision, Op, Reason, Record};
+use nexus_wire::audit::{Chained, Decision, Op, Reason, Record, SealReply};
 
 use crate::{
     fair::Fair,
     ledger::{Copies, Ledger, Source},
-    seals::{Drops, Seals},
+    seals::{Drops, Sealed, Seals},
     words::{Words, check, digest_words, words_digest},
 };
 
-/// Words of the header: magic, layout, room, two copies of the ledger, checkpoints.
-const HEADER_WORDS: usize = 512;
+/// Words of the header: magic, layout, room, two copies of the ledger, checkpoints, signatures.
+const HEADER_WORDS: usize = 520;
 /// Words of one slot: the record (its first word is its number in the journal), where it came
 /// from and its lane, the chain value before it, a check over all of it.
 const SLOT_WORDS: usize = CHECK_AT + 1;
@@ -28,8 +28,8 @@ const SOURCE_AT: usize = Record::WORDS;
 const BEFORE_AT: usize = SOURCE_AT + 1;
 /// Where the check is in a slot.
 const CHECK_AT: usize = BEFORE_AT + 4;
-/// Marks a journal of this layout ("NXJRNL02").
-const MAGIC: u64 = u64::from_le_bytes(*b"NXJRNL02");
+/// Marks a journal of this layout ("NXJRNL03").
+const MAGIC: u64 = u64::from_le_bytes(*b"NXJRNL03");
 /// Where the two ledgers start.
 const LEDGER_AT: usize = 16;
 /// Where the checkpoints start.
@@ -43,6 +43,9 @@ const BOOT_ID: u64 = 0;
 const SEAL_RECORDS: u64 = 256;
 /// Time after which a checkpoint is due if there is any new record.
 const SEAL_NS: u64 = 5_000_000_000;
+
+/// The capability under which keystored signs checkpoints for logd.
+const SEALING: &[u8] = b"key.checkpoint";
 
 const _: () = assert!(LEDGER_AT + Copies::WORDS <= SEALS_AT);
 const _: () = assert!(SEALS_AT + Seals::WORDS <= HEADER_WORDS);
@@ -79,6 +82,8 @@ pub(crate) struct Journal<'v, const SLOTS: usize> {
     drops: Drops<HOLDERS>,
     /// Version and digest (its head) of the policy the decisions were made by.
     policy: [u64; 2],
+    /// Whether a record behind the newest checkpoint is about anything but signing one.
+    news: bool,
 }
 
 /// What a slot holds.
@@ -112,8 +117,17 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
             *head = genesis(BOOT_ID, lane as u8);
         }
         let (ledger, order, drops) = (Ledger::START, Fair::nothing(), Drops::NONE);
-        let mut journal =
-            Journal { words, copies, ledger, order, heads, seals, drops, policy: [0; 2] };
+        let mut journal = Journal {
+            words,
+            copies,
+            ledger,
+            order,
+            heads,
+            seals,
+            drops,
+            policy: [0; 2],
+            news: false,
+        };
         let known = words.get(0) == MAGIC && words.get(1) == Self::LAYOUT;
         let kept = journal.copies.load().filter(|_| known);
         let found = match kept {
@@ -124,6 +138,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
             None => journal.format(),
         };
         journal.seals.load(journal.ledger.next_seq);
+        journal.news = journal.unsealed() > 0;
         journal.ledger.attached = journal.ledger.attached.saturating_add(1);
         journal.copies.save(&journal.ledger);
         Some((journal, found))
@@ -157,6 +172,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         self.ledger.account(source);
         self.copies.save(&self.ledger);
         self.learn(&record);
+        self.news |= !is_about_sealing(&record);
         if self.unsealed() >= SEAL_RECORDS {
             self.seal(record.time_ns);
         }
@@ -188,7 +204,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
     /// Makes a checkpoint if one is due by time, and then writes down what was dropped.
     pub(crate) fn settle(&mut self, now_ns: u64) {
         let old = now_ns.saturating_sub(self.seals.made_ns()) >= SEAL_NS;
-        if old && self.unsealed() > 0 {
+        if old && self.news {
             self.seal(now_ns);
             self.report_drops(now_ns);
         }
@@ -238,8 +254,8 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
             first_seq: first,
             last_seq: ledger.entered(),
             counts: Counts {
-                stored: ledger.lane.stored,
-                lost: ledger.lane.lost,
+                stored: ledger.all_lanes().stored,
+                lost: ledger.all_lanes().lost,
                 kernel_stored: ledger.kernel.stored,
                 kernel_lost: ledger.kernel.lost,
                 own: ledger.own,
@@ -253,6 +269,24 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
             ..Checkpoint::default()
         };
         self.seals.save(&point, now_ns);
+        self.news = false;
+    }
+
+    /// The newest checkpoint, if there is one.
+    pub(crate) const fn newest_checkpoint(&self) -> Option<Checkpoint> {
+        self.seals.newest()
+    }
+
+    /// Puts a signature to its checkpoint.
+    pub(crate) fn sign(&mut self, reply: &SealReply) -> Sealed {
+        self.seals.sign(reply)
+    }
+
+    /// The number of the record that came from there, while it is held.
+    pub(crate) fn number_of(&self, source: Source) -> Option<u64> {
+        let slots = (0..SLOTS).map(|slot| self.slot(slot));
+        let mut of = slots.filter(|slot| source.is_of(slot.get(SOURCE_AT)));
+        of.next().map(|slot| slot.get(0)).filter(|number| *number > 0)
     }
 
     /// Whether records from `since` on that `subject` (0: anybody) could have had are gone.
@@ -292,7 +326,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         let place = self.slot(slot);
         let words = held.record.to_words();
         let [seq, body @ ..] = &words;
-        let source = held.source.with_lane(held.lane);
+        let source = held.source.with_chain(held.lane);
         let before = digest_words(&held.before);
         place.retract(0);
         place.fill(1, body);
@@ -317,7 +351,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         if seq == 0 && word == 0 {
             return Slot::Empty;
         }
-        let lane = Source::lane(word);
+        let lane = Source::chain(word);
         let sound = seq != 0 && usize::from(lane) < HOLDERS;
         let good = sound && place.get(CHECK_AT) == sum(word, &words, &before);
         match (good, Source::from_word(word), Record::from_words(&words)) {
@@ -404,6 +438,12 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         self.order.release(slot);
         1
     }
+}
+
+/// Signing a checkpoint leaves records itself; if they called for the next checkpoint, an idle
+/// system would never come to rest.
+fn is_about_sealing(record: &Record) -> bool {
+    record.op == Op::Seal || record.cap.as_bytes() == SEALING
 }
 
 fn sum(source: u64, words: &[u64; Record::WORDS], before: &[u64; 4]) -> u64 {

@@ -13,10 +13,10 @@ use nexus_service::{
     permit::{Authorizer, Evidence, PolicyAuthorizer},
     serve,
 };
-use nexus_system::{markers, names, slots::logd as slots};
+use nexus_system::{Outgoing, markers, names, slots::logd as slots};
 use nexus_wire::Status;
 
-use crate::{ENTRIES_BYTES, Env, Found, Logd, Memory};
+use crate::{ENTRIES_BYTES, Env, Found, Lane, Logd, Memory, SOURCES};
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
 const NO_ENDPOINT: i32 = 1;
@@ -30,11 +30,12 @@ const DECISION_NS: u64 = 100_000_000;
 /// The ready marker says that the journal and both its sources are attached. Without them
 /// ordinary entries are still served and the audit answers `unavailable`.
 pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
-    let memory = Memory {
+    let mut memory = Memory {
         journal: sys.map_words(slots::KEPT_JOURNAL, slots::KEPT_JOURNAL_BYTES).ok(),
-        lane: sys.map_words(slots::LANE_AUDIT, slots::LANE_AUDIT_BYTES).ok(),
         entries: entries_memory(sys),
+        ..Memory::default()
     };
+    let lanes = open_lanes(sys, &mut memory);
     let (mut service, found) = Logd::attach(&memory);
     if found == Some(Found::Foreign) {
         sys.console("logd: the kept journal was not readable, started a new one\n");
@@ -43,14 +44,45 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
         sys.console("logd: no memory for entries\n");
     }
     match found {
+        Some(_) if !lanes => sys.console("logd: a lane is missing, audit incomplete\n"),
         Some(_) if has_kernel_log(sys) => markers::LOGD_READY.emit(sys),
         Some(_) => sys.console("logd: no kernel log, audit incomplete\n"),
         None => sys.console("logd: no journal or no lane, no audit\n"),
     }
-    let mask = slots::LANE_AUDIT_BIT | slots::KERNEL_LOG_BIT;
+    let bells = slots::INCOMING.iter().fold(0, |bits, lane| bits | lane.bit);
+    let mask = bells | slots::KERNEL_LOG_BIT;
     let mut env = Outside { sys, policyd: None };
     let _gone = serve(&mut service, &mut env, Handle::fixed(SLOT_SERVER), mask);
     NO_ENDPOINT
+}
+
+/// The lane checkpoints leave by, and the one their signatures come by. All others bring records.
+const CHECKPOINTS: &str = "checkpoints";
+const SEALS: &str = "seals";
+
+const _: () = assert!(slots::INCOMING.len() <= SOURCES);
+
+/// Maps every lane the manifest gave; whether all are there.
+fn open_lanes<S: Sys>(sys: &mut S, memory: &mut Memory<'static>) -> bool {
+    let mut whole = true;
+    for (place, lane) in memory.lanes.iter_mut().zip(slots::INCOMING) {
+        let words = sys.map_words(lane.memory, lane.bytes).ok();
+        whole &= words.is_some();
+        if lane.lane == SEALS {
+            memory.seals.seals = words.map(|words| (lane.peer, words));
+        } else {
+            *place = words.map(|words| Lane { producer: lane.peer, words });
+        }
+    }
+    if let Some(lane) = signer() {
+        memory.seals.checkpoints = sys.map_words(lane.memory, lane.bytes).ok();
+        whole &= memory.seals.checkpoints.is_some();
+    }
+    whole
+}
+
+fn signer() -> Option<&'static Outgoing> {
+    slots::OUTGOING.iter().find(|lane| lane.lane == CHECKPOINTS)
 }
 
 /// Entries live in memory of this instance only.
@@ -119,6 +151,13 @@ impl<S: Sys> Env for Outside<'_, S> {
         let (events, _) = self.sys.frame().as_chunks::<{ KernelEvent::BYTES }>();
         events.iter().take(moved).filter_map(KernelEvent::decode).for_each(|event| take(&event));
         moved
+    }
+
+    fn wake_signer(&mut self) {
+        if let Some(lane) = signer() {
+            // Without its bell the signer still looks by itself.
+            let _best_effort = self.sys.run(Call::Signal { notif: lane.bell, bits: lane.bit });
+        }
     }
 
     fn health(&mut self, degraded: bool) {

@@ -1,7 +1,8 @@
 //! Checkpoints in the journal's header, and what was dropped behind them. Guards that a death in
 //! the middle of making one leaves the older ones whole.
 
-use nexus_audit::Checkpoint;
+use nexus_audit::{Checkpoint, Seal, Signature};
+use nexus_wire::audit::SealReply;
 
 use crate::words::{Words, check};
 
@@ -9,6 +10,22 @@ use crate::words::{Words, check};
 const KEPT: usize = 8;
 /// Words of one place: its number, the checkpoint, a check over it.
 const PLACE_WORDS: usize = Checkpoint::WORDS + 2;
+
+/// Words of one signature: its checkpoint's number, the lane record it came in, a check. Apart
+/// from the checkpoint, which is whole without it: a death while a signature is stored costs the
+/// signature only.
+const SIGNED_WORDS: usize = 16 + 2;
+
+/// What became of a signature that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    /// It stands with its checkpoint now.
+    Kept,
+    /// Its checkpoint is signed already, or older than those kept.
+    Late,
+    /// No checkpoint has this number.
+    Unknown,
+}
 
 /// The checkpoints; each new one replaces the oldest.
 pub(crate) struct Seals<'v> {
@@ -19,7 +36,7 @@ pub(crate) struct Seals<'v> {
 
 impl<'v> Seals<'v> {
     /// Words all places take.
-    pub(crate) const WORDS: usize = KEPT * PLACE_WORDS;
+    pub(crate) const WORDS: usize = KEPT * (PLACE_WORDS + SIGNED_WORDS);
 
     pub(crate) const fn over(words: Words<'v>) -> Self {
         Seals { words, newest: None, made_ns: 0 }
@@ -28,7 +45,7 @@ impl<'v> Seals<'v> {
     /// Finds what an earlier instance left; one that covers records not yet written is no
     /// checkpoint of this journal.
     pub(crate) fn load(&mut self, next_seq: u64) {
-        let all = (0..KEPT).filter_map(|at| read(self.place(at)));
+        let all = (0..KEPT).filter_map(|at| self.read(at));
         self.newest = all.filter(|c| c.last_seq < next_seq).max_by_key(|c| c.number);
         self.made_ns = self.newest.map_or(0, |newest| newest.time_ns);
     }
@@ -38,7 +55,28 @@ impl<'v> Seals<'v> {
     }
 
     pub(crate) fn numbered(&self, number: u64) -> Option<Checkpoint> {
-        read(self.place_of(number)).filter(|point| point.number == number)
+        self.read(at(number)).filter(|point| point.number == number)
+    }
+
+    /// Puts a signature to its checkpoint. Whether it is the key's, its readers find out.
+    pub(crate) fn sign(&mut self, reply: &SealReply) -> Sealed {
+        let newest = self.newest.map_or(0, |newest| newest.number);
+        match self.numbered(reply.number) {
+            _ if reply.number > newest => Sealed::Unknown,
+            Some(point) if point.seal == Seal::Unsigned => {
+                let words = reply.to_words();
+                let place = self.signature(at(reply.number));
+                place.retract(0);
+                place.fill(1, &words);
+                place.set(SIGNED_WORDS - 1, check(words.iter().copied()));
+                place.publish(0, reply.number);
+                if reply.number == newest {
+                    self.newest = self.numbered(newest);
+                }
+                Sealed::Kept
+            }
+            _ => Sealed::Late,
+        }
     }
 
     /// The newest record behind a checkpoint.
@@ -56,7 +94,7 @@ impl<'v> Seals<'v> {
 
     pub(crate) fn save(&mut self, point: &Checkpoint, now_ns: u64) {
         let words = to_words(point);
-        let place = self.place_of(point.number);
+        let place = self.place(at(point.number));
         place.retract(0);
         place.fill(1, &words);
         place.set(PLACE_WORDS - 1, check(words.iter().copied()));
@@ -64,13 +102,35 @@ impl<'v> Seals<'v> {
         (self.newest, self.made_ns) = (Some(*point), now_ns);
     }
 
-    fn place_of(&self, number: u64) -> Words<'v> {
-        self.place((number as usize) & (KEPT - 1))
-    }
-
     fn place(&self, at: usize) -> Words<'v> {
         self.words.window(at.saturating_mul(PLACE_WORDS), PLACE_WORDS)
     }
+
+    fn signature(&self, at: usize) -> Words<'v> {
+        let first = at.saturating_mul(SIGNED_WORDS).saturating_add(KEPT * PLACE_WORDS);
+        self.words.window(first, SIGNED_WORDS)
+    }
+
+    /// The checkpoint in this place, with its signature if it has one.
+    fn read(&self, at: usize) -> Option<Checkpoint> {
+        let point = read(self.place(at))?;
+        let place = self.signature(at);
+        let words = place.array::<16>(1);
+        let whole = place.get(SIGNED_WORDS - 1) == check(words.iter().copied());
+        let reply = SealReply::from_words(&words).filter(|_| whole && place.get(0) > 0);
+        let seal = match reply.filter(|reply| reply.number == point.number) {
+            Some(SealReply { generation, boot, signature: bytes, .. }) => {
+                Seal::Ed25519(Signature { generation, boot, bytes })
+            }
+            None => Seal::Unsigned,
+        };
+        Some(Checkpoint { seal, ..point })
+    }
+}
+
+/// Where the checkpoint with this number is kept.
+const fn at(number: u64) -> usize {
+    (number as usize) & (KEPT - 1)
 }
 
 fn read(place: Words<'_>) -> Option<Checkpoint> {

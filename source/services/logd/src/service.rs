@@ -16,10 +16,11 @@ use nexus_wire::{
 };
 
 use crate::{
-    collector::Collector,
+    collector::{Collector, Lanes},
     entries::{self, Entries},
     env::{Env, ReadAudit, ReadLog},
     journal::Found,
+    sealing::{SealLanes, Sealing},
     search::Filter,
 };
 
@@ -32,8 +33,10 @@ pub const TICK_NS: u64 = 50_000_000;
 pub struct Memory<'v> {
     /// The journal; outlives logd.
     pub journal: Option<&'v [AtomicU64]>,
-    /// The lane from policyd; outlives both.
-    pub lane: Option<&'v [AtomicU64]>,
+    /// The lanes from policyd and other enforcers; they outlive both ends.
+    pub lanes: Lanes<'v>,
+    /// The lanes to and from whoever signs checkpoints.
+    pub seals: SealLanes<'v>,
     /// Ordinary entries, zeroed at start.
     pub entries: Option<&'v [AtomicU64]>,
 }
@@ -51,8 +54,8 @@ type Frame = [u8; FRAME_MAX];
 impl<'v> Logd<'v> {
     /// Attaches to whatever memory there is, and tells how the journal was found.
     pub fn attach(memory: &Memory<'v>) -> (Self, Option<Found>) {
-        let audit = memory.journal.zip(memory.lane);
-        let (audit, found) = match audit.and_then(|(kept, lane)| Collector::attach(kept, lane)) {
+        let attach = |kept| Collector::attach(kept, &memory.lanes, Sealing::attach(&memory.seals));
+        let (audit, found) = match memory.journal.and_then(attach) {
             Some((collector, found)) => (Some(collector), Some(found)),
             None => (None, None),
         };
@@ -80,6 +83,7 @@ impl<'v> Logd<'v> {
             Op::AuditQuery { .. }
             | Op::AuditSearch { .. }
             | Op::AuditCheckpoint { .. }
+            | Op::AuditSource { .. }
             | Op::AuditChain { .. } => self.read_audit(request, sender, (reply, env)),
             Op::AuditStats {} => {
                 let permit = allowed(authorize(env, sender, ReadAudit))?;
@@ -104,6 +108,17 @@ impl<'v> Logd<'v> {
                 let bytes = point.ok_or(Status::InvalidArgs)?.encode();
                 let checkpoint = Bytes::new(&bytes).ok_or(Status::Unavailable)?;
                 let body = Reply::AuditCheckpoint { checkpoint };
+                Ok(request.answer(Status::Ok, body).encode(reply))
+            }
+            Op::AuditSource { index } => {
+                let (producer, lane) = audit.source(&permit, *index);
+                let (stored, lost) = (lane.stored, lane.lost);
+                let body = Reply::AuditSource {
+                    producer: producer.0,
+                    produced: lane.next(),
+                    stored,
+                    lost,
+                };
                 Ok(request.answer(Status::Ok, body).encode(reply))
             }
             Op::AuditChain { since_seq, max } => {
@@ -318,10 +333,11 @@ fn audit_stats(
     reply: &mut Frame,
 ) -> usize {
     let (ledger, retained) = audit.stats(permit);
+    let lanes = ledger.all_lanes();
     let body = Reply::AuditStats {
-        produced: ledger.lane.next(),
-        stored: ledger.lane.stored,
-        lost: ledger.lane.lost,
+        produced: lanes.next(),
+        stored: lanes.stored,
+        lost: lanes.lost,
         evicted: ledger.entered().saturating_sub(retained),
         retained,
         kernel_produced: ledger.kernel.next(),

@@ -211,8 +211,11 @@ fn without_its_memory_a_part_is_unavailable_and_the_other_works() {
     let mut bench = common::Bench { logd, outside: common::Outside::default() };
     assert_eq!(bench.status((READER, 2), Op::AuditStats {}), Status::Unavailable);
     assert_eq!(bench.status((READER, 2), Op::Append { entry: entry("x") }), Status::Ok);
-    let audit =
-        logd::Memory { journal: Some(&machine.journal), lane: Some(&machine.lane), entries: None };
+    let audit = logd::Memory {
+        journal: Some(&machine.journal),
+        lanes: machine.lanes(),
+        ..logd::Memory::default()
+    };
     let (logd, found) = logd::Logd::attach(&audit);
     assert_eq!(found, Some(logd::Found::Fresh));
     let mut bench = common::Bench { logd, outside: common::Outside::default() };

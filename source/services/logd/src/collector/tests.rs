@@ -47,14 +47,19 @@ fn words(count: usize) -> Vec<AtomicU64> {
 const SLOTS: usize = 64;
 type Small<'v> = Collector<'v, SLOTS>;
 
+/// An enforcer with a lane of its own.
+const KEYS: ServiceId = ServiceId(4);
+
 struct Machine {
     kept: Vec<AtomicU64>,
     lane: Vec<AtomicU64>,
+    /// The lane of another enforcer.
+    keys: Vec<AtomicU64>,
 }
 
 impl Machine {
     fn new() -> Machine {
-        Machine { kept: words(512 + SLOTS * 22), lane: words(LANE_WORDS) }
+        Machine { kept: words(520 + SLOTS * 22), lane: words(LANE_WORDS), keys: words(LANE_WORDS) }
     }
     fn copy(&self) -> Machine {
         let copy = |words: &[AtomicU64]| {
@@ -63,13 +68,16 @@ impl Machine {
                 .map(|w| AtomicU64::new(w.load(core::sync::atomic::Ordering::Relaxed)))
                 .collect()
         };
-        Machine { kept: copy(&self.kept), lane: copy(&self.lane) }
+        Machine { kept: copy(&self.kept), lane: copy(&self.lane), keys: copy(&self.keys) }
     }
     fn producer(&self) -> Producer<&[AtomicU64]> {
         Producer::attach(&self.lane[..]).unwrap()
     }
     fn collector(&self) -> Small<'_> {
-        Small::attach(&self.kept, &self.lane).unwrap().0
+        let mut lanes = Lanes::default();
+        lanes[0] = Some(Lane { producer: ids::POLICYD, words: &self.lane });
+        lanes[2] = Some(Lane { producer: KEYS, words: &self.keys });
+        Small::attach(&self.kept, &lanes, Sealing::default()).unwrap().0
     }
 }
 
@@ -100,7 +108,7 @@ fn losses_become_records_and_the_sum_is_exact() {
     collector.drain(&mut outside());
     assert_eq!(producer.push(&decision(21, 99)), Ok(40));
     collector.drain(&mut outside());
-    let lane = ledger(&collector).lane;
+    let lane = ledger(&collector).lanes[0];
     assert_eq!((lane.stored, lane.lost), (17, 24));
     assert_eq!(producer.produced(), lane.stored + lane.lost);
     let records = all(&collector);
@@ -117,8 +125,8 @@ fn losses_at_the_end_are_counted_without_a_later_record() {
     let (mut producer, mut collector) = (machine.producer(), machine.collector());
     (0..20).for_each(|n| assert!(producer.push(&decision(1, n)).is_ok() || n > 15));
     collector.drain(&mut outside());
-    assert_eq!(ledger(&collector).lane.next(), 20);
-    assert_eq!(ledger(&collector).lane.lost, 4);
+    assert_eq!(ledger(&collector).lanes[0].next(), 20);
+    assert_eq!(ledger(&collector).lanes[0].lost, 4);
 }
 
 /// Written by logd about the audit itself.
@@ -139,7 +147,7 @@ fn death_at_every_store_of_a_drain_keeps_the_sum_and_repeats_nothing() {
         let more = machine.producer().push(&decision(7, 100));
         let mut collector = machine.collector();
         collector.drain(&mut outside());
-        let lane = ledger(&collector).lane;
+        let lane = ledger(&collector).lanes[0];
         assert_eq!(machine.producer().produced(), lane.stored + lane.lost, "{stores}");
         let mut seen: Vec<u64> =
             all(&collector).iter().filter(|r| !is_own(r)).map(|r| r.target).collect();
@@ -163,7 +171,7 @@ fn a_producer_that_died_mid_record_leaves_one_counted_loss() {
     assert_eq!(machine.producer().push(&decision(1, 2)), Ok(2));
     let mut collector = machine.collector();
     collector.drain(&mut outside());
-    let lane = ledger(&collector).lane;
+    let lane = ledger(&collector).lanes[0];
     assert_eq!((lane.stored, lane.lost), (2, 1));
 }
 
@@ -180,7 +188,7 @@ fn test_reject_garbage_in_the_lane() {
     machine.lane[16].store(1 << 50, core::sync::atomic::Ordering::Relaxed);
     let mut collector = machine.collector();
     collector.drain(&mut outside());
-    let lane = ledger(&collector).lane;
+    let lane = ledger(&collector).lanes[0];
     assert_eq!((lane.stored, lane.lost, lane.next()), (1, 2, 3));
 }
 
@@ -198,11 +206,11 @@ fn restarts_of_both_sides_keep_the_sum() {
         if x.is_multiple_of(3) {
             let mut collector = machine.collector();
             collector.drain(&mut outside());
-            let lane = ledger(&collector).lane;
+            let lane = ledger(&collector).lanes[0];
             assert_eq!((producer.produced(), ok), (lane.next(), lane.stored));
         }
     }
-    assert!(ledger(&machine.collector()).lane.lost > 0);
+    assert!(ledger(&machine.collector()).lanes[0].lost > 0);
 }
 
 #[test]
@@ -214,7 +222,7 @@ fn kernel_events_become_records_with_their_own_accounts() {
     outside.events.extend([event(0, EventKind::SyscallDenied, [10, 0]), faulted]);
     outside.events.extend((10..40).map(|seq| event(seq, EventKind::ProcessCreated, [901, 6])));
     collector.drain(&mut outside);
-    let Ledger { kernel, lane, .. } = ledger(&collector);
+    let Ledger { kernel, lanes: [lane, ..], .. } = ledger(&collector);
     assert_eq!((kernel.stored, kernel.lost, kernel.next()), (32, 8, 40));
     assert_eq!(lane.next(), 0, "accounts do not mix");
     let records = all(&collector);

@@ -37,7 +37,7 @@ fn sound(journal: &Small<'_>) {
     assert_eq!(seqs.len() as u64, journal.retained(), "every held slot reads back");
     let ledger = journal.ledger();
     assert!(seqs.iter().all(|seq| (1..ledger.next_seq).contains(seq)));
-    assert_eq!(ledger.entered(), ledger.lane.stored + ledger.kernel.stored + ledger.own);
+    assert_eq!(ledger.entered(), ledger.all_lanes().stored + ledger.kernel.stored + ledger.own);
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn records_survive_a_restart_with_their_numbers() {
     let (mut journal, found) = attach(&memory);
     assert_eq!(found, Found::Fresh);
     for n in 0..5 {
-        assert_eq!(journal.put(&about(n % 2, n), Source::Lane(n)), Some(n + 1));
+        assert_eq!(journal.put(&about(n % 2, n), Source::Lane(0, n)), Some(n + 1));
     }
     let before: Vec<Record> = journal.from(0).collect();
     let (mut journal, found) = attach(&memory);
     assert_eq!(found, Found::Kept { damaged: 0 });
     assert_eq!(journal.from(0).collect::<Vec<_>>(), before);
     assert_eq!(journal.ledger().attached, 2);
-    assert_eq!(journal.put(&about(0, 5), Source::Lane(5)), Some(6), "numbers go on");
+    assert_eq!(journal.put(&about(0, 5), Source::Lane(0, 5)), Some(6), "numbers go on");
 }
 
 #[test]
@@ -87,14 +87,14 @@ fn fairness_goes_on_after_a_restart() {
 fn test_reject_numbers_that_go_back() {
     let memory = memory();
     let (mut journal, _) = attach(&memory);
-    assert!(journal.put(&about(1, 0), Source::Lane(4)).is_some());
+    assert!(journal.put(&about(1, 0), Source::Lane(0, 4)).is_some());
     let ledger = *journal.ledger();
-    assert_eq!((ledger.lane.stored, ledger.lane.lost), (1, 4));
+    assert_eq!((ledger.lanes[0].stored, ledger.lanes[0].lost), (1, 4));
     for old in 0..=4 {
-        assert_eq!(journal.put(&about(1, 0), Source::Lane(old)), None);
-        assert_eq!(journal.put(&about(1, 0), Source::LaneGap(old)), None);
+        assert_eq!(journal.put(&about(1, 0), Source::Lane(0, old)), None);
+        assert_eq!(journal.put(&about(1, 0), Source::LaneGap(0, old)), None);
     }
-    assert_eq!(journal.put(&about(1, 0), Source::Lane(u64::MAX)), None);
+    assert_eq!(journal.put(&about(1, 0), Source::Lane(0, u64::MAX)), None);
     assert_eq!(*journal.ledger(), ledger);
 }
 
@@ -104,7 +104,7 @@ fn death_at_every_store_loses_nothing_that_was_stored() {
     let before = memory();
     let (mut journal, _) = attach(&before);
     for n in 0..12 {
-        journal.put(&about(n % 3, n), Source::Lane(n));
+        journal.put(&about(n % 3, n), Source::Lane(0, n));
     }
     let old = targets(&journal);
     let mut survived = [false; 2];
@@ -112,19 +112,19 @@ fn death_at_every_store_loses_nothing_that_was_stored() {
         let memory = copy(&before);
         let lived = death::after(stores, || {
             let (mut journal, _) = Small::attach(&memory).unwrap();
-            journal.put(&about(0, 12), Source::Lane(12));
+            journal.put(&about(0, 12), Source::Lane(0, 12));
         });
         let (mut journal, found) = attach(&memory);
         let now = targets(&journal);
         let whole = now.contains(&12);
         survived[usize::from(whole)] = true;
-        assert_eq!(journal.ledger().lane.next(), if whole { 13 } else { 12 });
-        assert_eq!(journal.ledger().lane.lost, 0);
+        assert_eq!(journal.ledger().lanes[0].next(), if whole { 13 } else { 12 });
+        assert_eq!(journal.ledger().lanes[0].lost, 0);
         let kept = old.iter().filter(|target| now.contains(target)).count();
         assert!(kept >= old.len() - 1, "at most the record that had to go is gone");
         assert!(matches!(found, Found::Kept { damaged: 0 | 1 }));
         // The lane shows the record again; it enters exactly once.
-        let again = journal.put(&about(0, 12), Source::Lane(12));
+        let again = journal.put(&about(0, 12), Source::Lane(0, 12));
         assert_eq!(again.is_some(), !whole);
         sound(&journal);
         assert_eq!(journal.from(0).filter(|record| record.target == 12).count(), 1);
@@ -155,7 +155,7 @@ fn test_reject_half_written_and_forged_slots() {
     let before = memory();
     let (mut journal, _) = attach(&before);
     for n in 0..6 {
-        journal.put(&about(n % 2, n), Source::Lane(n));
+        journal.put(&about(n % 2, n), Source::Lane(0, n));
     }
     let mut counted = 0;
     for at in HEADER_WORDS..Small::WORDS {
@@ -183,7 +183,7 @@ fn test_reject_half_written_and_forged_slots() {
 fn test_reject_a_copied_slot() {
     let memory = memory();
     let (mut journal, _) = attach(&memory);
-    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(n)).is_some()));
+    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(0, n)).is_some()));
     let place = Words(&memory);
     let slot = place.array::<SLOT_WORDS>(HEADER_WORDS);
     place.fill(HEADER_WORDS + 5 * SLOT_WORDS, &slot);
@@ -196,7 +196,7 @@ fn test_reject_a_copied_slot() {
 fn one_damaged_ledger_copy_is_survived_and_two_are_not() {
     let before = memory();
     let (mut journal, _) = attach(&before);
-    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(n)).is_some()));
+    (0..3).for_each(|n| assert!(journal.put(&about(1, n), Source::Lane(0, n)).is_some()));
     let flip = |memory: &[AtomicU64], at: usize| {
         memory[at].fetch_xor(1 << 40, core::sync::atomic::Ordering::Relaxed);
     };
@@ -206,15 +206,15 @@ fn one_damaged_ledger_copy_is_survived_and_two_are_not() {
         let (journal, found) = attach(&memory);
         assert!(matches!(found, Found::Kept { .. }), "word {at}");
         assert_eq!(targets(&journal), [0, 1, 2]);
-        assert_eq!(journal.ledger().lane.next(), 3);
+        assert_eq!(journal.ledger().lanes[0].next(), 3);
     }
     let memory = copy(&before);
     flip(&memory, LEDGER_AT + 3);
     flip(&memory, LEDGER_AT + Copies::WORDS - 3);
     let (mut journal, found) = attach(&memory);
     assert_eq!((found, journal.retained()), (Found::Foreign, 0));
-    journal.put(&about(1, 3), Source::Lane(3));
-    let lane = journal.ledger().lane;
+    journal.put(&about(1, 3), Source::Lane(0, 3));
+    let lane = journal.ledger().lanes[0];
     assert_eq!((lane.stored, lane.lost), (1, 3), "what was wiped counts as lost");
 }
 

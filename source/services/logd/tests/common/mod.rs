@@ -74,12 +74,19 @@ impl Machine {
         Producer::attach(&self.lane[..]).expect("room for a lane")
     }
 
+    pub fn lanes(&self) -> logd::Lanes<'_> {
+        let mut lanes = logd::Lanes::default();
+        lanes[0] = Some(logd::Lane { producer: nexus_system::ids::POLICYD, words: &self.lane });
+        lanes
+    }
+
     /// A new instance of logd.
     pub fn boot(&self) -> Bench<'_> {
         let memory = Memory {
             journal: Some(&self.journal),
-            lane: Some(&self.lane),
+            lanes: self.lanes(),
             entries: Some(&self.entries),
+            ..Memory::default()
         };
         let (logd, found) = Logd::attach(&memory);
         assert!(found.is_some());
