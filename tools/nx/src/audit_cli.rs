@@ -3,6 +3,7 @@
 //! Exit status: 0 fine, 1 a fault (unreadable file, broken chain), 2 wrong usage,
 //! 3 nothing found, or nothing wrong but not everything proven (verify).
 
+mod anchor;
 mod cef;
 mod channel;
 mod export;
@@ -10,6 +11,7 @@ mod filter;
 mod json;
 mod jsonl;
 mod names;
+mod native;
 mod ocsf;
 mod report;
 mod show;
@@ -79,6 +81,7 @@ const EXPORT_HELP: &str = "Examples:
   nx audit export trail.nxa --format jsonl -o trail.jsonl
   nx audit export trail.nxa --format cef --decision deny
   nx audit export trail.nxa --format ocsf --boot-time $(date +%s)
+  nx audit export --socket build/run/control.sock --format native -o trail.nxa
 
 Records carry time since boot; --boot-time makes OCSF's `time` a date.";
 
@@ -91,7 +94,11 @@ Exit status:
   3  intact, but not all of it proven: unsigned checkpoints, no key given, or records behind
      the last checkpoint
 
-A key file holds one line of 64 hexadecimal digits; lines with # are comments.";
+A key file holds one line of 64 hexadecimal digits; lines with # are comments. A rotated key
+signs from then on: give the old one too.
+
+--anchor names a checkpoint somebody saw earlier (each verification tells its newest): a file
+that ends before it, or has another one in its place, is not the trail that was seen.";
 
 /// Where the records are read from.
 #[derive(Debug, clap::Args)]
@@ -165,9 +172,12 @@ struct VerifyArgs {
     /// Exported trail
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// The device's public key
+    /// The device's checkpoint key, as a file or 64 hexadecimal digits; several after rotations
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
-    key: Option<PathBuf>,
+    key: Vec<PathBuf>,
+    /// A checkpoint seen earlier, NUMBER or NUMBER:DIGEST: the file must reach it
+    #[arg(long, value_name = "CHECKPOINT", value_parser = anchor::parse)]
+    anchor: Option<anchor::Anchor>,
     /// Print one JSON object instead of sentences
     #[arg(long)]
     json: bool,
@@ -180,9 +190,9 @@ struct ReportArgs {
     /// The page
     #[arg(long, value_name = "PAGE", value_hint = ValueHint::FilePath)]
     html: PathBuf,
-    /// The device's public key, for what the page says is proven
+    /// The device's checkpoint key, for what the page says is proven
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
-    key: Option<PathBuf>,
+    key: Vec<PathBuf>,
     #[command(flatten)]
     filter: Filter,
 }
@@ -259,6 +269,9 @@ fn show(root: &Path, args: &ShowArgs) -> Result<u8, String> {
 }
 
 fn write_export(args: &ExportArgs) -> Result<u8, String> {
+    if args.format == export::Format::Native {
+        return write_native(args);
+    }
     let records = select(&args.source, &args.filter)?;
     let text = export::render(&records, args.format, args.boot_time);
     match &args.output {
@@ -271,20 +284,36 @@ fn write_export(args: &ExportArgs) -> Result<u8, String> {
     Ok(OK)
 }
 
+/// Whole or not at all: what a filter leaves out would break the chains.
+fn write_native(args: &ExportArgs) -> Result<u8, String> {
+    let (Some(socket), Some(path)) = (&args.source.socket, &args.output) else {
+        return Err("a native export is made from a running image (--socket) to a file (-o)".into());
+    };
+    if !args.filter.is_empty() {
+        return Err("a native export has every record: filters would break its chains".into());
+    }
+    let (file, records) = native::export(socket)?;
+    fs::write(path, file).map_err(|error| format!("{}: {error}", path.display()))?;
+    eprintln!("wrote {records} records with their chains to {}", path.display());
+    Ok(OK)
+}
+
 fn check(args: &VerifyArgs) -> Result<u8, String> {
-    let trail = trail::load(&args.file, &Key::load(args.key.as_deref())?)?;
+    let trail = trail::load(&args.file, &Key::load(&args.key)?)?;
     let Some(report) = &trail.report else {
         let file = args.file.display();
         return Err(format!("{file}: JSON lines carry no chain; verify the export they are from"));
     };
     let style = Style::of_stdout();
-    let (text, exit) = verify::render(&args.file, report, &trail.records, args.json, style);
+    let anchored = args.anchor.as_ref().map(|anchor| anchor.check(&args.file)).transpose()?;
+    let checked = verify::Checked { report, records: &trail.records, anchored };
+    let (text, exit) = verify::render(&args.file, &checked, args.json, style);
     style::print(&text)?;
     Ok(exit)
 }
 
 fn write_report(args: &ReportArgs) -> Result<u8, String> {
-    let trail = args.source.read(&Key::load(args.key.as_deref())?)?;
+    let trail = args.source.read(&Key::load(&args.key)?)?;
     let page =
         report::Source { file: args.source.path(), trail: &trail, filter: &args.filter }.page();
     write(&args.html, &page)?;

@@ -10,9 +10,9 @@ use crate::{
 
 /// Checks a signature; what knows keys, and the form in which they sign, implements it.
 pub trait KeyCheck {
-    /// Whether `signature` is the device's over the checkpoint with this digest; `None` without a
-    /// key to check with.
-    fn check(&self, digest: &Digest, signature: &Signature) -> Option<bool>;
+    /// Whether `signature` is the device's over the checkpoint with this number and digest; `None`
+    /// without a key to check with.
+    fn check(&self, point: (u64, &Digest), signature: &Signature) -> Option<bool>;
 }
 
 /// No key at hand.
@@ -20,7 +20,7 @@ pub trait KeyCheck {
 pub struct NoKey;
 
 impl KeyCheck for NoKey {
-    fn check(&self, _digest: &Digest, _signature: &Signature) -> Option<bool> {
+    fn check(&self, _point: (u64, &Digest), _signature: &Signature) -> Option<bool> {
         None
     }
 }
@@ -303,7 +303,7 @@ impl Reading {
             }
             return Ok(false);
         };
-        report.signatures = match keys.check(&point.digest(), &signature) {
+        report.signatures = match keys.check((point.number, &point.digest()), &signature) {
             None => Signatures::Unchecked,
             Some(true) => Signatures::Valid,
             Some(false) => {

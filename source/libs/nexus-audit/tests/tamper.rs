@@ -240,7 +240,7 @@ fn dropped_fronts_are_explained_and_nothing_else_is() {
 struct Key(bool);
 
 impl KeyCheck for Key {
-    fn check(&self, _digest: &Digest, signature: &Signature) -> Option<bool> {
+    fn check(&self, _point: (u64, &Digest), signature: &Signature) -> Option<bool> {
         Some(self.0 && *signature == SIGNED)
     }
 }

@@ -138,7 +138,7 @@ pub struct AuditPage<'s> {
 /// What became of the audit records produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditStats {
-    /// Records policyd produced; `stored + lost` when it is quiet.
+    /// Records policyd and other enforcers produced; `stored + lost` when it is quiet.
     pub produced: u64,
     /// Records that reached logd.
     pub stored: u64,
@@ -154,6 +154,19 @@ pub struct AuditStats {
     pub kernel_stored: u64,
     /// Events the kernel's ring dropped.
     pub kernel_lost: u64,
+}
+
+/// What became of the records of one enforcer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditSource {
+    /// Whose lane it is.
+    pub producer: u64,
+    /// Records produced; `stored + lost` when it is quiet.
+    pub produced: u64,
+    /// Records that reached logd.
+    pub stored: u64,
+    /// Records that did not.
+    pub lost: u64,
 }
 
 /// A connection to logd.
@@ -311,6 +324,25 @@ impl Client {
         match self.ask(sys, Op::AuditChain { since_seq, max }, deadline)? {
             Reply::AuditChain { next_seq, overtaken, page } => {
                 Ok(AuditChained { next_seq, overtaken: overtaken != 0, records: page })
+            }
+            _ => Err(LogError::Protocol),
+        }
+    }
+
+    /// Accounts of the `index`-th lane into the journal; `None` beyond the last.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn audit_source<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        index: u8,
+        deadline: Deadline,
+    ) -> Result<Option<AuditSource>, LogError> {
+        match self.ask(sys, Op::AuditSource { index }, deadline)? {
+            Reply::AuditSource { producer: 0, .. } => Ok(None),
+            Reply::AuditSource { producer, produced, stored, lost } => {
+                Ok(Some(AuditSource { producer, produced, stored, lost }))
             }
             _ => Err(LogError::Protocol),
         }

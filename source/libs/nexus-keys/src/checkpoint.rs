@@ -15,8 +15,9 @@
 //! | 64 | 64 | signature |
 
 use crate::{
-    Error, Generation, Preimage, Purpose, PurposeKey, Signature, SigningKey,
+    Error, Generation, Preimage, PublicKey, Purpose, PurposeKey, Signature, SigningKey,
     layout::{In, Out},
+    verify,
 };
 
 pub(crate) const MAGIC: [u8; 8] = *b"NXKCKPT1";
@@ -71,6 +72,16 @@ impl Seal {
     /// As [`PurposeKey::verify`].
     pub fn verify(&self, key: &PurposeKey) -> Result<(), Error> {
         key.verify(&self.preimage()?, &self.signature)
+    }
+
+    /// Whether this key signed this, for a verifier that was given the key itself and holds no
+    /// certificate: then nothing tells what the key may do, or whether it was revoked.
+    ///
+    /// # Errors
+    /// [`Error::BadSignature`], and [`Error::WrongPurpose`] as [`Preimage::of`].
+    pub fn verify_by(&self, key: &PublicKey, development: bool) -> Result<(), Error> {
+        let preimage = self.preimage()?.by_development_key(development);
+        verify(key, &preimage, &self.signature)
     }
 
     /// Encodes.

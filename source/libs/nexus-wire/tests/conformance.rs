@@ -271,7 +271,6 @@ fn control_vectors() -> Vectors {
     use control::{Op::*, Reply as R};
     let nonce = Some(0x1122_3344);
     let records = [record().encode(); 3];
-    let page = Page::new(&records).unwrap();
     let query = AuditQuery {
         since_seq: 3,
         subject: 20,

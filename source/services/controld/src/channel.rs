@@ -3,13 +3,19 @@
 
 use nexus_ipc::log::{AuditFilter, AuditStats};
 use nexus_wire::{
-    FRAME_MAX, Status,
-    audit::{Decision, Op as AuditOp, PAGE_MAX, Page, Record},
+    Bytes, FRAME_MAX, Status,
+    audit::{ChainPage, Chained, Decision, Op as AuditOp, PAGE_MAX, Page, Record},
     control::{Decoder, ENVELOPE_MAX, HEADER, Op, Reply, Request, header},
 };
 
 /// Records of one page, encoded.
 pub type Records = [[u8; Record::BYTES]; PAGE_MAX];
+
+/// Chained records of one page, encoded.
+pub type Chains = [[u8; Chained::BYTES]; PAGE_MAX];
+
+/// Bytes of an encoded checkpoint.
+pub const CHECKPOINT: usize = 296;
 
 /// What the channel needs from outside.
 pub trait Outside {
@@ -27,6 +33,22 @@ pub trait Outside {
         max: u8,
         page: &mut Records,
     ) -> Result<(usize, u64), Status>;
+    /// One page of at most `max` records with their places in the chains: how many, where to go
+    /// on, and whether records in between are gone.
+    ///
+    /// # Errors
+    /// As [`Outside::query`].
+    fn chain(
+        &mut self,
+        since_seq: u64,
+        max: u8,
+        page: &mut Chains,
+    ) -> Result<(usize, u64, bool), Status>;
+    /// The checkpoint with this number, 0 for the newest.
+    ///
+    /// # Errors
+    /// As [`Outside::query`].
+    fn checkpoint(&mut self, number: u64, out: &mut [u8; CHECKPOINT]) -> Result<(), Status>;
     /// What became of the audit records.
     ///
     /// # Errors
@@ -114,6 +136,19 @@ impl Channel {
                 let page = records.get(..count).and_then(Page::new).ok_or(Status::Internal)?;
                 let body = Reply::AuditQuery { next_seq, page };
                 Ok(request.answer(Status::Ok, body).encode(reply))
+            }
+            Op::AuditChain { since_seq, max } => {
+                let mut records = [[0; Chained::BYTES]; PAGE_MAX];
+                let (count, next_seq, gone) = outside.chain(since_seq, max, &mut records)?;
+                let page = records.get(..count).and_then(ChainPage::new).ok_or(Status::Internal)?;
+                let body = Reply::AuditChain { next_seq, overtaken: gone.into(), page };
+                Ok(request.answer(Status::Ok, body).encode(reply))
+            }
+            Op::AuditCheckpoint { number } => {
+                let mut bytes = [0; CHECKPOINT];
+                outside.checkpoint(number, &mut bytes)?;
+                let checkpoint = Bytes::new(&bytes).ok_or(Status::Internal)?;
+                Ok(request.answer(Status::Ok, Reply::AuditCheckpoint { checkpoint }).encode(reply))
             }
             Op::Stats {} => {
                 let body = stats(&outside.stats()?);

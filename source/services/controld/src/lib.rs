@@ -11,5 +11,5 @@
 mod channel;
 mod run;
 
-pub use channel::{Channel, Outside, Records};
+pub use channel::{CHECKPOINT, Chains, Channel, Outside, Records};
 pub use run::run;

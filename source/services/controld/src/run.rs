@@ -9,7 +9,7 @@ use nexus_system::{ids, names, slots::controld as slots};
 use nexus_virtio::{BUFFER, Fault, Port, Registers};
 use nexus_wire::{Status, log};
 
-use crate::channel::{Channel, Outside, Records};
+use crate::channel::{CHECKPOINT, Chains, Channel, Outside, Records};
 
 /// Bit of the notification that the device's interrupt sets.
 const INTERRUPT_BIT: u8 = 0;
@@ -144,6 +144,7 @@ fn status(error: LogError) -> Status {
             log::Status::Denied => Status::Denied,
             log::Status::Unavailable => Status::Unavailable,
             log::Status::TooLarge => Status::TooLarge,
+            log::Status::InvalidArgs => Status::NotFound,
             log::Status::OverLimit | log::Status::RateLimited => Status::Busy,
             log::Status::Unsupported => Status::Unsupported,
             _ => Status::Internal,
@@ -174,6 +175,31 @@ impl<S: Sys> Outside for Line<'_, S> {
                 count = count.saturating_add(1);
             }
             Ok((count, answer.next_seq))
+        })
+    }
+
+    fn chain(
+        &mut self,
+        since_seq: u64,
+        max: u8,
+        page: &mut Chains,
+    ) -> Result<(usize, u64, bool), Status> {
+        self.ask(|client, sys, deadline| {
+            let answer = client.audit_chain(sys, since_seq, max, deadline)?;
+            let mut count = 0usize;
+            for (place, record) in page.iter_mut().zip(answer.records.iter()) {
+                *place = record.encode();
+                count = count.saturating_add(1);
+            }
+            Ok((count, answer.next_seq, answer.overtaken))
+        })
+    }
+
+    fn checkpoint(&mut self, number: u64, out: &mut [u8; CHECKPOINT]) -> Result<(), Status> {
+        self.ask(|client, sys, deadline| {
+            let bytes = client.audit_checkpoint(sys, number, deadline)?;
+            *out = bytes.try_into().map_err(|_| LogError::Protocol)?;
+            Ok(())
         })
     }
 

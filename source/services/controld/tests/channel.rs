@@ -7,11 +7,11 @@
     reason = "test code: a panic is a failed test"
 )]
 
-use controld::{Channel, Outside, Records};
+use controld::{CHECKPOINT, Chains, Channel, Outside, Records};
 use nexus_ipc::log::{AuditFilter, AuditStats};
 use nexus_wire::{
     FRAME_MAX, Status,
-    audit::{Decision, Op as AuditOp, PAGE_MAX, Reason, Record},
+    audit::{Chained, Decision, Op as AuditOp, PAGE_MAX, Reason, Record},
     control::{Decoder, ENVELOPE_MAX, HEADER, Op, Reply, Request, Response, header},
 };
 
@@ -70,6 +70,26 @@ impl Outside for Image {
         Ok((wanted as usize, from + wanted))
     }
 
+    fn chain(
+        &mut self,
+        since_seq: u64,
+        max: u8,
+        page: &mut Chains,
+    ) -> Result<(usize, u64, bool), Status> {
+        let mut records = [[0; Record::BYTES]; PAGE_MAX];
+        let filter = AuditFilter { since_seq, ..AuditFilter::default() };
+        let (count, next_seq) = self.query(&filter, max, &mut records)?;
+        for (place, bytes) in page.iter_mut().zip(records.iter().take(count)) {
+            *place = Chained { lane: 3, before: [7; 32], bytes: *bytes }.encode();
+        }
+        Ok((count, next_seq, since_seq == 9))
+    }
+
+    fn checkpoint(&mut self, number: u64, out: &mut [u8; CHECKPOINT]) -> Result<(), Status> {
+        *out = [number as u8; CHECKPOINT];
+        if number > 9 { Err(Status::NotFound) } else { Ok(()) }
+    }
+
     fn stats(&mut self) -> Result<AuditStats, Status> {
         match self.fails {
             Some(status) => Err(status),
@@ -99,6 +119,27 @@ fn request(nonce: u32, op: Op) -> Vec<u8> {
 
 fn query(since_seq: u64, max: u8) -> Op {
     Op::AuditQuery { since_seq, subject: 0, op: 0, decision: 0, request_nonce: 0, max }
+}
+
+#[test]
+fn chains_and_checkpoints_come_as_the_journal_gives_them() {
+    let (mut channel, mut image) = (Channel::new(), Image::new(100));
+    for since_seq in [8, 9] {
+        channel.handle(&request(1, Op::AuditChain { since_seq, max: 2 }), &mut image);
+        let answers = image.answers();
+        let answer = Response::decode(&answers[0]).unwrap();
+        let Reply::AuditChain { next_seq, overtaken, page } = answer.body else { panic!() };
+        assert_eq!((next_seq, overtaken), (since_seq + 2, u8::from(since_seq == 9)));
+        assert!(page.len() == 2 && page.iter().all(|c| c.lane == 3 && c.before == [7; 32]));
+    }
+    channel.handle(&request(2, Op::AuditCheckpoint { number: 5 }), &mut image);
+    let answers = image.answers();
+    let answer = Response::decode(&answers[0]).unwrap();
+    let Reply::AuditCheckpoint { checkpoint } = answer.body else { panic!() };
+    assert_eq!(checkpoint.as_bytes(), [5; CHECKPOINT]);
+    channel.handle(&request(3, Op::AuditCheckpoint { number: 10 }), &mut image);
+    let answers = image.answers();
+    assert_eq!(Response::decode(&answers[0]).unwrap().status, Status::NotFound);
 }
 
 #[test]

@@ -186,7 +186,8 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
         if seq > self.seals.covered() {
             self.seal(now_ns);
         }
-        self.drops.note(lane, seq);
+        let denied = self.read(slot).is_some_and(|held| held.record.decision == Decision::Deny);
+        self.drops.note(lane, seq, denied);
     }
 
     /// Keeps which policy is in force.
@@ -225,6 +226,7 @@ impl<'v, const SLOTS: usize> Journal<'v, SLOTS> {
                 enforcer: nexus_system::ids::LOGD.0,
                 subject,
                 target: drop.count,
+                nonce: u32::try_from(drop.denials).unwrap_or(u32::MAX),
                 args: [drop.first, drop.last],
                 ..Record::new(Op::Dropped, Decision::None, Reason::Quota)
             };

@@ -22,10 +22,17 @@ pub struct SealLanes<'v> {
     pub seals: Option<(ServiceId, &'v [AtomicU64])>,
 }
 
-/// Both ends, and what was asked for last.
+/// The way to the signer and back.
+struct Ends<'v> {
+    out: Producer<&'v [AtomicU64]>,
+    back: Consumer<&'v [AtomicU64]>,
+    signer: ServiceId,
+}
+
+/// Both ways, and what was asked for last.
 #[derive(Default)]
 pub(crate) struct Sealing<'v> {
-    ends: Option<(Producer<&'v [AtomicU64]>, ServiceId, Consumer<&'v [AtomicU64]>)>,
+    ends: Option<Ends<'v>>,
     asked: u64,
     asked_ns: u64,
 }
@@ -33,14 +40,15 @@ pub(crate) struct Sealing<'v> {
 impl<'v> Sealing<'v> {
     pub(crate) fn attach(lanes: &SealLanes<'v>) -> Self {
         let ends = lanes.checkpoints.zip(lanes.seals).and_then(|(out, (signer, back))| {
-            Some((Producer::attach(out).ok()?, signer, Consumer::attach(back).ok()?))
+            let (out, back) = (Producer::attach(out).ok()?, Consumer::attach(back).ok()?);
+            Some(Ends { out, back, signer })
         });
         Sealing { ends, asked: 0, asked_ns: 0 }
     }
 
     /// Takes the signatures that came. One that fits no checkpoint leaves a record.
     pub(crate) fn take<const N: usize>(&mut self, journal: &mut Journal<'_, N>, now_ns: u64) {
-        let Some((_, signer, back)) = &mut self.ends else { return };
+        let Some(Ends { back, signer, .. }) = &mut self.ends else { return };
         for _ in 0..back.waiting() {
             let Some(words) = back.pop() else { return };
             let reply = SealReply::from_words(&words);
@@ -65,7 +73,7 @@ impl<'v> Sealing<'v> {
         now_ns: u64,
         env: &mut E,
     ) {
-        let Some((out, ..)) = &mut self.ends else { return };
+        let Some(Ends { out, .. }) = &mut self.ends else { return };
         let Some(newest) = journal.newest_checkpoint() else { return };
         let again = now_ns.saturating_sub(self.asked_ns) >= AGAIN_NS;
         let wanted = newest.seal == Seal::Unsigned && (newest.number != self.asked || again);
@@ -76,10 +84,5 @@ impl<'v> Sealing<'v> {
                 env.wake_signer();
             }
         }
-    }
-
-    /// Whether there is anybody to sign.
-    pub(crate) const fn is_wired(&self) -> bool {
-        self.ends.is_some()
     }
 }

@@ -158,8 +158,14 @@ fn to_words(point: &Checkpoint) -> [u64; Checkpoint::WORDS] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Drop {
     pub(crate) count: u64,
+    /// Denials among them.
+    pub(crate) denials: u64,
     pub(crate) first: u64,
     pub(crate) last: u64,
+}
+
+impl Drop {
+    const NONE: Drop = Drop { count: 0, denials: 0, first: 0, last: 0 };
 }
 
 /// What each lane lost since it was last written down, and how far its front is gone.
@@ -169,13 +175,14 @@ pub(crate) struct Drops<const LANES: usize> {
 }
 
 impl<const LANES: usize> Drops<LANES> {
-    pub(crate) const NONE: Self =
-        Drops { pending: [Drop { count: 0, first: 0, last: 0 }; LANES], reach: [0; LANES] };
+    pub(crate) const NONE: Self = Drops { pending: [Drop::NONE; LANES], reach: [0; LANES] };
 
-    pub(crate) fn note(&mut self, lane: usize, seq: u64) {
+    pub(crate) fn note(&mut self, lane: usize, seq: u64, denied: bool) {
         if let Some(drop) = self.pending.get_mut(lane) {
             let first = if drop.count == 0 { seq } else { drop.first };
-            *drop = Drop { count: drop.count.saturating_add(1), first, last: seq };
+            let count = drop.count.saturating_add(1);
+            let denials = drop.denials.saturating_add(denied.into());
+            *drop = Drop { count, denials, first, last: seq };
         }
         self.assume(lane, seq);
     }
@@ -190,7 +197,7 @@ impl<const LANES: usize> Drops<LANES> {
     /// What the lane lost and nobody wrote down yet.
     pub(crate) fn take(&mut self, lane: usize) -> Option<Drop> {
         let drop = self.pending.get_mut(lane).filter(|drop| drop.count > 0)?;
-        Some(core::mem::replace(drop, Drop { count: 0, first: 0, last: 0 }))
+        Some(core::mem::replace(drop, Drop::NONE))
     }
 
     /// The newest record gone from the lane, or from any.

@@ -73,6 +73,9 @@ fn extension(record: &Record) -> Vec<(&'static str, String)> {
     if let Some(policy) = json::policy(record) {
         labelled("cs6", "cs6Label", "policy", policy);
     }
+    if let Some(number) = json::object(record) {
+        labelled("flexNumber1", "flexNumber1Label", "object", number.to_string());
+    }
     if let Some(count) = json::gone(record) {
         add("cnt", count.to_string());
     }

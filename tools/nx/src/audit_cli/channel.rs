@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use nexus_audit::Checkpoint;
 use nexus_wire::{
     FRAME_MAX, Status,
-    audit::{PAGE_MAX, Record},
+    audit::{Chained, PAGE_MAX, Record},
     control::{Decoder, ENVELOPE_MAX, Op, Reply, Request, Response, header},
 };
 
@@ -117,6 +118,24 @@ impl Channel {
         };
         self.ask(op, |body| match body {
             Reply::AuditQuery { next_seq, page } => Some((page.iter().collect(), next_seq)),
+            _ => None,
+        })
+    }
+
+    /// One page of records with their places in the chains, and where to go on.
+    pub(super) fn chain(&mut self, since: u64, max: u8) -> Result<(Vec<Chained>, u64), Trouble> {
+        self.ask(Op::AuditChain { since_seq: since, max }, |body| match body {
+            Reply::AuditChain { next_seq, page, .. } => Some((page.iter().collect(), next_seq)),
+            _ => None,
+        })
+    }
+
+    /// The checkpoint with this number; 0 is the newest.
+    pub(super) fn checkpoint(&mut self, number: u64) -> Result<Checkpoint, Trouble> {
+        self.ask(Op::AuditCheckpoint { number }, |body| match body {
+            Reply::AuditCheckpoint { checkpoint } => {
+                checkpoint.as_bytes().try_into().ok().and_then(Checkpoint::decode)
+            }
             _ => None,
         })
     }
@@ -251,7 +270,7 @@ pub(super) mod tests {
                 let page = Page::new(Box::leak(page.into_boxed_slice())).unwrap();
                 (Status::Ok, Reply::AuditQuery { next_seq, page })
             }
-            Op::Stats {} => (Status::Denied, Reply::Refused { op: 3 }),
+            op => (Status::Denied, Reply::Refused { op: op.code() }),
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) enum Format {
     Ocsf,
     /// ArcSight Common Event Format, version 0
     Cef,
+    /// Records with their chains and checkpoints, for `nx audit verify`; from a running image
+    Native,
 }
 
 /// All records, a line each.
@@ -22,7 +24,8 @@ pub(super) fn render(records: &[Record], format: Format, boot_s: u64) -> String 
     for (done, record) in records.iter().enumerate() {
         progress.at(done);
         out.push_str(&match format {
-            Format::Jsonl => json::line(record),
+            // Chains are not of single records: see the module `native`.
+            Format::Jsonl | Format::Native => json::line(record),
             Format::Ocsf => ocsf::line(record, boot_s),
             Format::Cef => cef::line(record),
         });

@@ -11,7 +11,7 @@ use super::names;
 const KERNEL_OPS: &str = "kernel.*";
 
 /// Every option narrows; within one option any value will do.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filter {
     /// Whom the decision is about: service name, `kernel`, or id (20, 0x14); repeatable
@@ -61,6 +61,11 @@ fn ops() -> PossibleValuesParser {
 }
 
 impl Filter {
+    /// Whether every record is meant.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Filter::default()
+    }
+
     /// Whether the record is meant.
     pub(super) fn takes(&self, record: &Record) -> bool {
         let op = |name: &String| {

@@ -31,6 +31,8 @@ struct Line<'a> {
     args: [String; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<u64>,
 }
 
 fn who(id: u64) -> Who {
@@ -42,6 +44,32 @@ pub(super) fn capability(record: &Record) -> Option<&str> {
     std::str::from_utf8(record.cap.as_bytes()).ok().filter(|name| !name.is_empty())
 }
 
+/// What the journal dropped of a subject, as one would tell it; `None` for other records.
+pub(super) fn suppressed(record: &Record) -> Option<String> {
+    let (count, denials, [first, last]) = (record.target, u64::from(record.nonce), record.args);
+    let what = match denials {
+        _ if record.op != Op::Dropped => return None,
+        denials if denials == count => "similar denials suppressed".to_owned(),
+        0 => "similar records suppressed".to_owned(),
+        denials => format!("similar records suppressed, {} of them denials", grouped(denials)),
+    };
+    let (who, count) = (names::who(record.subject), grouped(count));
+    Some(format!("subject {who}: {count} {what}, first {first}, last {last}"))
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// How many records it says are gone: some records count in their target.
 pub(super) fn gone(record: &Record) -> Option<u64> {
     matches!(record.op, Op::Lost | Op::Dropped).then_some(record.target)
@@ -49,7 +77,14 @@ pub(super) fn gone(record: &Record) -> Option<u64> {
 
 /// Whom the record's target names, if it names anybody.
 pub(super) fn target(record: &Record) -> Option<u64> {
-    (record.target != 0 && gone(record).is_none()).then_some(record.target)
+    let named = gone(record).is_none() && object(record).is_none();
+    (record.target != 0 && named).then_some(record.target)
+}
+
+/// The number of the key, counter or checkpoint an outcome is about.
+pub(super) fn object(record: &Record) -> Option<u64> {
+    let numbered = record.op.is_outcome() && record.op != Op::Secret && record.target != 0;
+    numbered.then_some(record.target)
 }
 
 /// The rule that decided; a policy_load counts rules there.
@@ -64,11 +99,12 @@ pub(super) fn policy(record: &Record) -> Option<String> {
 }
 
 /// Names of flags.
-pub(super) const FLAGS: [(Flags, &str); 4] = [
+pub(super) const FLAGS: [(Flags, &str); 5] = [
     (Flags::NONCE, "nonce"),
     (Flags::DELEGATED, "delegated"),
     (Flags::CONTROL, "control"),
     (Flags::REQUIRED, "required"),
+    (Flags::CLAIMED, "claimed"),
 ];
 
 /// Names of the flags that are set.
@@ -98,6 +134,7 @@ pub(super) fn line(record: &Record) -> String {
         flags: flags(record),
         args: record.args.map(|arg| format!("{arg:#x}")),
         gone: gone(record),
+        object: object(record),
     };
     text(&line)
 }

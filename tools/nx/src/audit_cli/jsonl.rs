@@ -29,6 +29,7 @@ struct Line {
     flags: Vec<String>,
     args: [String; 2],
     gone: Option<u64>,
+    object: Option<u64>,
 }
 
 /// Every line's record.
@@ -49,7 +50,7 @@ fn record(line: &Line) -> Option<Record> {
     let cap = line.capability.as_deref().map(Capability::new);
     let target = match (&line.target, line.gone) {
         (Some(target), None) => hex(&target.id)?,
-        (None, gone) => gone.unwrap_or(0),
+        (None, gone) => gone.or(line.object).unwrap_or(0),
         _ => return None,
     };
     let [a0, a1] = &line.args;

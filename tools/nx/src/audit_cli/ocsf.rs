@@ -66,7 +66,14 @@ fn class(record: &Record) -> Class {
         Op::KernelProcessCreated => process(1, "Launch"),
         Op::KernelProcessExited => process(2, "Terminate"),
         Op::KernelProcessFaulted => process(2, "Terminate"),
-        op @ (Op::PolicyLoad | Op::Lost | Op::Dropped | Op::Health) => lifecycle(op.name()),
+        op @ (Op::PolicyLoad
+        | Op::Lost
+        | Op::Dropped
+        | Op::Health
+        | Op::State
+        | Op::Entropy
+        | Op::Seal
+        | Op::Shutdown) => lifecycle(op.name()),
         op => api(OTHER, op.name()),
     }
 }
@@ -201,7 +208,7 @@ fn message(record: &Record) -> String {
 /// What the schema has no place for, as in the JSON form.
 fn unmapped(record: &Record) -> Value {
     let all = serde_json::from_str::<Value>(&plain::line(record)).unwrap_or_default();
-    let keep = ["boot", "policy", "time_ns", "enforcer", "rule", "flags", "args", "gone"];
+    let keep = ["boot", "policy", "time_ns", "enforcer", "rule", "flags", "args", "gone", "object"];
     let kept = keep.iter().filter_map(|key| Some(((*key).to_owned(), all.get(key)?.clone())));
     Value::Object(kept.collect())
 }

@@ -49,14 +49,12 @@ fn sentence(record: &Record) -> String {
             let whose = names::who(record.enforcer);
             format!("{} records of {whose} were lost before the journal", record.target)
         }
-        Op::Dropped => {
-            let (count, first, last) = (record.target, record.args[0], record.args[1]);
-            format!("the journal dropped {count} records of {who}, {first} to {last}, for room")
-        }
+        Op::Dropped => json::suppressed(record).unwrap_or_default(),
         Op::Health => match record.decision {
             Decision::Deny => "the audit got worse: records were lost, damaged or wait".to_owned(),
             _ => "the audit is well again".to_owned(),
         },
+        op if op.is_outcome() => outcome(record, &who),
         Op::KernelSyscallDenied => format!("{who} made the system call {cap}, outside its mask"),
         Op::KernelCapDenied => format!("{who} used a handle without the right for it: {cap}"),
         Op::KernelCapDerived => format!("{who} handed a capability to {target}"),
@@ -69,6 +67,28 @@ fn sentence(record: &Record) -> String {
         #[allow(unreachable_patterns, reason = "the set of operations grows elsewhere")]
         op => format!("{who} {verb}: {} {cap}", op.name()),
     }
+}
+
+/// What became of something that was allowed, or that nobody had to allow.
+fn outcome(record: &Record, who: &str) -> String {
+    let reporter = names::who(record.enforcer);
+    let what = match record.op {
+        Op::KeyUse => "used a key",
+        Op::KeyLifecycle => "made, rotated or revoked a key",
+        Op::Secret => "touched a secret",
+        Op::Attest => "attested the device's state",
+        Op::Counter => "moved a counter",
+        Op::State => "opened the durable state",
+        Op::Entropy => "tested the entropy source",
+        Op::Seal => "signed a checkpoint",
+        Op::Shutdown => "ended the system",
+        op => op.name(),
+    };
+    let how = match (record.decision, record.reason) {
+        (Decision::Deny, reason) => format!("did not work: {}", reason.name()),
+        _ => "was done".to_owned(),
+    };
+    format!("{reporter} {what} for {who}, number {}: it {how}", record.target)
 }
 
 fn loaded(record: &Record) -> String {
@@ -107,6 +127,16 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
     if record.flags.has(Flags::REQUIRED) {
         let text = "required: without room for this record the answer would have been deny";
         out.push(("audit", text.to_owned()));
+    }
+    if record.op.is_outcome() {
+        let said = match record.args[0] {
+            0 => "none that is held".to_owned(),
+            number => format!("record {number}"),
+        };
+        out.push(("allowed by", said));
+    }
+    if record.flags.has(Flags::CLAIMED) {
+        out.push(("claimed", "to be another enforcer; the one named is the lane's".to_owned()));
     }
     if record.args != [0; 2] {
         let [a0, a1] = record.args;

@@ -1,5 +1,7 @@
 //! Records as lines for people.
 
+use std::fmt::Write as _;
+
 use nexus_wire::audit::Record;
 
 use super::{json, names, style};
@@ -28,6 +30,10 @@ pub(super) fn render(records: &[Record], style: Style) -> String {
         };
         out.push_str(&aligned(row, &widths, paint));
         out.push('\n');
+        if let Some(said) = json::suppressed(record) {
+            let [seq, ..] = widths;
+            let _infallible = writeln!(out, "{:>seq$}  {}", "", style.dim(&said));
+        }
     }
     out
 }
@@ -38,9 +44,10 @@ fn cells(record: &Record) -> [String; 9] {
         [] => dash(),
         name => style::shown(name),
     };
-    let target = match json::gone(record) {
-        Some(count) => format!("{count} records"),
-        None => json::target(record).map_or_else(dash, names::who),
+    let target = match (json::gone(record), json::object(record)) {
+        (Some(count), _) => format!("{count} records"),
+        (None, Some(number)) => format!("#{number}"),
+        (None, None) => json::target(record).map_or_else(dash, names::who),
     };
     [
         record.seq.to_string(),

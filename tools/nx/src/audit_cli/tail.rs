@@ -230,10 +230,16 @@ fn line(record: &Record, style: Style) -> String {
     if let Some(target) = json::target(record) {
         line += &format!(" -> {}", names::who(target));
     }
+    if let Some(number) = json::object(record) {
+        line += &format!(" #{number}");
+    }
     if !record.cap.as_bytes().is_empty() {
         line += &format!(" {}", style::shown(record.cap.as_bytes()));
     }
     line += &format!(" {}", style.dim(&format!("({})", record.reason.name())));
+    if let Some(said) = json::suppressed(record) {
+        line += &format!(" {said}");
+    }
     line
 }
 

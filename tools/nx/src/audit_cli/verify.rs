@@ -1,29 +1,44 @@
 //! What an export proves, in sentences: nothing is claimed that `nexus_audit` has not checked.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use ed25519_dalek::{Signature, VerifyingKey};
-use nexus_audit::{Fault, KeyCheck, Report, Signatures, Wrong};
+use nexus_audit::{Digest, Fault, KeyCheck, Report, Signature, Signatures, Wrong};
+use nexus_keys::{Generation, PublicKey, Seal};
+use nexus_system::ids;
 use nexus_wire::audit::{Op, Record};
 use serde::Serialize;
 
-use super::{FAULTY, OK, UNPROVEN, json, style::Style};
+use super::{FAULTY, OK, UNPROVEN, anchor, json, style::Style};
 
-/// The device's public key, if there is one to check with.
+/// The device's checkpoint keys to check with.
 #[derive(Default)]
-pub(super) struct Key(Option<VerifyingKey>);
+pub(super) struct Key(Vec<PublicKey>);
 
 impl Key {
-    /// From a file: lines that begin with `#` are comments, one line is the key in hexadecimal.
-    pub(super) fn load(path: Option<&Path>) -> Result<Key, String> {
-        let Some(path) = path else { return Ok(Key(None)) };
-        let at = |error: &str| format!("{}: {error}", path.display());
-        let text = fs::read_to_string(path).map_err(|error| at(&error.to_string()))?;
-        parse_key(&text).map(|key| Key(Some(key))).map_err(at)
+    /// Each is a file with one line of hexadecimal digits beside lines that begin with `#`, or
+    /// the digits themselves.
+    pub(super) fn load(keys: &[PathBuf]) -> Result<Key, String> {
+        let mut all = Vec::new();
+        for path in keys {
+            let at = |error: &str| format!("{}: {error}", path.display());
+            let key = match path.to_str().map(parse_key) {
+                Some(Ok(key)) => key,
+                _ => {
+                    let text = fs::read_to_string(path).map_err(|error| at(&error.to_string()))?;
+                    parse_key(&text).map_err(at)?
+                }
+            };
+            all.push(key);
+        }
+        Ok(Key(all))
     }
 }
 
-fn parse_key(text: &str) -> Result<VerifyingKey, &'static str> {
+fn parse_key(text: &str) -> Result<PublicKey, &'static str> {
     let lines = text.lines().map(str::trim);
     let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -39,15 +54,24 @@ fn parse_key(text: &str) -> Result<VerifyingKey, &'static str> {
         let pair = digit(*high).zip(digit(*low));
         *byte = pair.map(|(high, low)| high << 4 | low).ok_or("not a hexadecimal digit")?;
     }
-    let key = VerifyingKey::from_bytes(&bytes).map_err(|_| "not an Ed25519 public key")?;
     // With a weak key some signature fits every message.
-    if key.is_weak() { Err("a weak Ed25519 key proves nothing") } else { Ok(key) }
+    PublicKey::enrol(&bytes).map_err(|_| "not a sound Ed25519 public key: it proves nothing")
 }
 
 impl KeyCheck for Key {
-    fn check(&self, message: &[u8], signature: &[u8; 64]) -> Option<bool> {
-        let key = self.0.as_ref()?;
-        Some(key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    fn check(&self, (number, digest): (u64, &Digest), by: &Signature) -> Option<bool> {
+        let seal = Seal {
+            number,
+            digest: *digest,
+            generation: Generation(by.generation),
+            boot: by.boot,
+            caller: ids::LOGD.0,
+            signature: by.bytes,
+        };
+        let signed = |key: &PublicKey| {
+            [false, true].into_iter().any(|development| seal.verify_by(key, development).is_ok())
+        };
+        (!self.0.is_empty()).then(|| self.0.iter().any(signed))
     }
 }
 
@@ -111,7 +135,7 @@ pub(super) fn statements(report: &Report, records: &[Record]) -> Vec<Statement> 
     out.extend(checkpoints(report));
     // A file that breaks before its first checkpoint shows nothing about signatures.
     if report.wrong.is_none() || report.signatures != Signatures::None {
-        out.push(signatures(report.signatures));
+        out.extend(signatures(report));
     }
     out.extend(not_there(report, records));
     out
@@ -152,9 +176,16 @@ fn checkpoints(report: &Report) -> Vec<Statement> {
     out
 }
 
-fn signatures(signatures: Signatures) -> Statement {
-    match signatures {
-        Signatures::Valid => say(Class::Holds, "Every checkpoint is signed with the key given."),
+fn signatures(report: &Report) -> Vec<Statement> {
+    let Report { signed_to, last_seq, signed_by: (boot, generation), .. } = *report;
+    let mut out = vec![match report.signatures {
+        Signatures::Valid => say(
+            Class::Holds,
+            format!(
+                "Every record up to {signed_to} is behind a checkpoint signed with the key given \
+                 (generation {generation}, boot {boot})."
+            ),
+        ),
         Signatures::Unchecked => say(
             Class::Open,
             "The checkpoints are signed, but no key was given (--key): who signed is unchecked.",
@@ -168,7 +199,15 @@ fn signatures(signatures: Signatures) -> Statement {
             Class::Open,
             "No checkpoint: the file agrees with itself, and that is all it shows.",
         ),
+    }];
+    if report.signatures == Signatures::Valid && signed_to < last_seq {
+        let text = format!(
+            "Records after {signed_to} are behind no signed checkpoint: nothing shows that they are \
+             the device's."
+        );
+        out.push(say(Class::Open, text));
     }
+    out
 }
 
 /// Records that were and are not here.
@@ -248,30 +287,47 @@ struct Verdict<'a> {
     checkpoints: u64,
     signatures: &'static str,
     complete: bool,
+    signed_to: u64,
     dropped: u64,
+    newest_checkpoint: Option<String>,
     first_wrong: Option<u64>,
     statements: &'a [Statement],
 }
 
-/// Exit status and word for a report.
-fn verdict(report: &Report) -> (u8, &'static str) {
-    match () {
-        () if report.wrong.is_some() || !report.complete => (FAULTY, "broken"),
-        () if report.is_clean() && report.signatures == Signatures::Valid => (OK, "proven"),
-        () => (UNPROVEN, "intact"),
+/// A checked file.
+pub(super) struct Checked<'a> {
+    pub(super) report: &'a Report,
+    pub(super) records: &'a [Record],
+    /// What it says to a checkpoint seen earlier.
+    pub(super) anchored: Option<Statement>,
+}
+
+impl Checked<'_> {
+    /// Exit status and word.
+    fn verdict(&self) -> (u8, &'static str) {
+        let Checked { report, anchored, .. } = self;
+        let other = anchored.as_ref().is_some_and(|said| said.class == Class::Broken);
+        match () {
+            () if other || report.wrong.is_some() || !report.complete => (FAULTY, "broken"),
+            () if report.is_vouched_for() => (OK, "proven"),
+            () => (UNPROVEN, "intact"),
+        }
     }
 }
 
 /// The verdict about a file, as text or JSON, and the exit status.
 pub(super) fn render(
     file: &Path,
-    report: &Report,
-    records: &[Record],
+    checked: &Checked<'_>,
     json_wanted: bool,
     style: Style,
 ) -> (String, u8) {
-    let statements = statements(report, records);
-    let (exit, word) = verdict(report);
+    let (report, (exit, word)) = (checked.report, checked.verdict());
+    let mut statements = statements(report, checked.records);
+    statements.extend(checked.anchored.clone());
+    // To be kept: what a later export has to reach.
+    let points = fs::read(file).map(|bytes| anchor::checkpoints(&bytes)).unwrap_or_default();
+    let newest = points.last().filter(|_| word != "broken").map(anchor::name);
     if json_wanted {
         let verdict = Verdict {
             file: file.display().to_string(),
@@ -289,13 +345,19 @@ pub(super) fn render(
                 Signatures::Valid => "valid",
             },
             complete: report.complete,
+            signed_to: report.signed_to,
             dropped: report.dropped,
+            newest_checkpoint: newest,
             first_wrong: report.wrong.map(|wrong| wrong.seq),
             statements: &statements,
         };
         return (json::text(&verdict) + "\n", exit);
     }
-    (text(file, word, &statements, style), exit)
+    let mut out = text(file, word, &statements, style);
+    if let Some(name) = newest {
+        let _infallible = writeln!(out, "  {:<11}{name} (--anchor)", "newest");
+    }
+    (out, exit)
 }
 
 fn text(file: &Path, word: &str, statements: &[Statement], style: Style) -> String {

@@ -9,9 +9,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ed25519_dalek::{Signer, SigningKey};
-use nexus_audit::{Checkpoint, Digest, Entries, LaneStart, Seal, Writer, genesis, link, root};
+use nexus_audit::{
+    Checkpoint, Digest, Entries, LaneStart, Seal, Signature, Writer, genesis, link, root,
+};
 use nexus_ipc::{Deadline, connect, log, policy};
+use nexus_keys::{Generation, Purpose, Purposes, SecretSeed, SigningKey};
 use nexus_sim::{Scenario, SimSys};
 use nexus_system::{ids, names};
 use nexus_wire::{
@@ -31,6 +33,8 @@ const POLICY: u32 = 0x7856_3412;
 const EVERY: usize = 6;
 /// The seed of the key the fixtures are signed with.
 const SEED: [u8; 32] = [7; 32];
+/// Its generation.
+const GENERATION: Generation = Generation(2);
 
 /// A file of one test.
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -115,16 +119,37 @@ pub(crate) fn by_hand() -> Vec<Record> {
         },
     ];
     all.extend(NASTY.map(|name| own(record(CheckCap, Deny, R::Unknown, name))));
+    all.extend([
+        Record {
+            target: 3812,
+            nonce: 3812,
+            args: [17, 3990],
+            ..about(logd, client, record(Dropped, None, R::Quota, ""))
+        },
+        Record {
+            target: 3,
+            flags: Flags::DELEGATED.or(Flags::NONCE).or(Flags::CLAIMED),
+            nonce: 0x13,
+            args: [5, 1],
+            ..about(policyd, client, record(KeyUse, Allow, R::Done, "crypto.sign"))
+        },
+    ]);
     for (at, record) in (1..).zip(&mut all) {
         (record.seq, record.time_ns) = (at, 1_000_000 + at * 123_456_789);
     }
     all
 }
 
+/// The device's checkpoint key.
+fn signer() -> SigningKey {
+    let seed = SecretSeed::take(&mut { SEED }).expect("a seed");
+    SigningKey::new(&seed, Purposes::only(Purpose::Checkpoint), GENERATION).expect("it signs")
+}
+
 /// The public key's file.
 pub(crate) fn key() -> PathBuf {
-    let key = SigningKey::from_bytes(&SEED).verifying_key().to_bytes();
-    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = signer().public();
+    let digits: String = key.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     write("key.pub", format!("# a key of the tests\n{digits}\n").as_bytes())
 }
 
@@ -178,8 +203,14 @@ fn checkpoint(
         previous: last.map_or([0; 32], Checkpoint::digest),
         ..Checkpoint::default()
     };
-    let signature = SigningKey::from_bytes(&SEED).sign(&point.message()).to_bytes();
-    Checkpoint { seal: if signed { Seal::Ed25519(signature) } else { Seal::Unsigned }, ..point }
+    if !signed {
+        return point;
+    }
+    let what = (point.number, point.digest());
+    let seal = nexus_keys::Seal::sign(&signer(), what, (ids::LOGD.0, BOOT), true);
+    let bytes = seal.expect("a checkpoint key").signature;
+    let seal = Seal::Ed25519(Signature { generation: GENERATION.0, boot: BOOT, bytes });
+    Checkpoint { seal, ..point }
 }
 
 /// The bytes of each entry: header, then everything up to the end.

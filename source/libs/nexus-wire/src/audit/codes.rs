@@ -45,7 +45,8 @@ codes! {
         /// Records were lost; `target` counts them. The enforcer says whose: 0 is the kernel.
         Lost = 16 "lost",
         /// The journal dropped old records of the subject, which held most, to make room:
-        /// `target` counts them, `args` are the first and the last number.
+        /// `target` counts them, `nonce` the denials among them, `args` are the first and the
+        /// last number.
         Dropped = 17 "dropped",
         /// The audit itself got worse or better: deny is degraded, allow is well again; `args`
         /// are what it was about and how much (losses, damaged slots, records waiting).

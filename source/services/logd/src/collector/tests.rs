@@ -1,13 +1,17 @@
 use std::collections::VecDeque;
 
+use nexus_audit::{Seal, Signature};
 use nexus_service::{
     lane::{Full, Producer},
     permit::{Authorizer, Evidence, authorize},
 };
-use nexus_wire::Status;
+use nexus_wire::{
+    Status,
+    audit::{SealReply, SealRequest},
+};
 
 use super::*;
-use crate::words::death;
+use crate::{sealing::SealLanes, words::death};
 
 /// Words of a lane for 16 records.
 const LANE_WORDS: usize = 16 + 16 * 16;
@@ -15,6 +19,8 @@ const LANE_WORDS: usize = 16 + 16 * 16;
 struct Outside {
     now_ns: u64,
     events: VecDeque<KernelEvent>,
+    /// Times the signer was woken.
+    woken: u32,
 }
 
 impl Authorizer for Outside {
@@ -28,6 +34,9 @@ impl Env for Outside {
         self.now_ns += 1;
         self.now_ns
     }
+    fn wake_signer(&mut self) {
+        self.woken += 1;
+    }
     fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize {
         let count = self.events.len().min(KernelEvent::PER_FRAME);
         self.events.drain(..count).for_each(|event| take(&event));
@@ -36,7 +45,7 @@ impl Env for Outside {
 }
 
 fn outside() -> Outside {
-    Outside { now_ns: 0, events: VecDeque::new() }
+    Outside { now_ns: 0, events: VecDeque::new(), woken: 0 }
 }
 
 fn words(count: usize) -> Vec<AtomicU64> {
@@ -272,4 +281,182 @@ fn pages_follow_each_other_through_every_filter() {
     assert_eq!(next, 11, "where new records will be");
     let nothing = Filter { subject: 99, ..filter };
     assert_eq!(collector.page(&permit, 0, &nothing, &mut [[0; 128]; 3]), (0, 11));
+}
+
+/// An outcome as an enforcer writes it, quoting a number of the authority's lane.
+fn outcome(quoted: u64, enforcer: u64) -> Record {
+    Record {
+        subject: 20,
+        target: 3,
+        enforcer,
+        args: [quoted, 9],
+        ..Record::new(Op::KeyUse, Decision::Allow, Reason::Done)
+    }
+}
+
+fn keys(machine: &Machine) -> Producer<&[AtomicU64]> {
+    Producer::attach(&machine.keys[..]).unwrap()
+}
+
+#[test]
+fn an_outcome_stands_under_its_lane_and_quotes_the_journal() {
+    let machine = Machine::new();
+    let (mut authority, mut enforcer) = (machine.producer(), keys(&machine));
+    let mut collector = machine.collector();
+    authority.push(&decision(21, 0)).unwrap();
+    collector.note(&Record::new(Op::Malformed, Decision::Deny, Reason::Malformed));
+    assert_eq!(authority.push(&decision(20, 7)), Ok(1));
+    enforcer.push(&outcome(1, 0).to_words()).unwrap();
+    enforcer.push(&outcome(99, 21).to_words()).unwrap();
+    collector.drain(&mut outside());
+    let records = all(&collector);
+    let decided = records.iter().find(|record| record.target == 7).unwrap();
+    let outcomes: Vec<&Record> = records.iter().filter(|record| record.op == Op::KeyUse).collect();
+    assert_eq!(outcomes[0].args, [decided.seq, 9]);
+    assert_eq!((outcomes[0].enforcer, outcomes[0].flags), (KEYS.0, Flags::NONE));
+    assert!(decided.seq < outcomes[0].seq && decided.seq == 3, "its number here, not in the lane");
+    assert_eq!(outcomes[1].args, [0, 9], "no such decision");
+    assert_eq!((outcomes[1].enforcer, outcomes[1].flags), (KEYS.0, Flags::CLAIMED), "visible");
+    let Ledger { lanes, own, .. } = ledger(&collector);
+    assert_eq!((lanes[0].next(), lanes[2].next(), own), (2, 2, 1), "accounts do not mix");
+}
+
+#[test]
+fn test_reject_records_that_are_not_the_producers_to_write() {
+    let machine = Machine::new();
+    let mut collector = machine.collector();
+    let forbidden = [Op::Check, Op::Lost, Op::Health, Op::KernelCapDenied, Op::Seal, Op::Shutdown];
+    for op in forbidden {
+        let forged = Record { subject: 20, ..Record::new(op, Decision::Allow, Reason::Policy) };
+        keys(&machine).push(&forged.to_words()).unwrap();
+    }
+    for op in [Op::KeyUse, Op::Lost, Op::KernelCapDenied] {
+        let forged = Record::new(op, Decision::Allow, Reason::Policy);
+        machine.producer().push(&forged.to_words()).unwrap();
+    }
+    collector.drain(&mut outside());
+    let (lanes, records) = (ledger(&collector).lanes, all(&collector));
+    assert_eq!((lanes[2].stored, lanes[2].lost), (0, 6));
+    assert_eq!((lanes[0].stored, lanes[0].lost), (0, 3));
+    let told = |producer: ServiceId| {
+        let of = |r: &&Record| r.op == Op::Lost && r.enforcer == producer.0;
+        records.iter().filter(of).filter(|r| r.reason == Reason::Identity && r.target == 1).count()
+    };
+    assert_eq!((told(KEYS), told(ids::POLICYD)), (6, 3), "each attempt is visible");
+}
+
+#[test]
+fn death_at_every_store_keeps_the_accounts_of_every_lane() {
+    let before = Machine::new();
+    let _formatted = before.collector();
+    (0..3).for_each(|n| assert!(before.producer().push(&decision(20, n)).is_ok()));
+    let pushed = (0..20).filter(|n| keys(&before).push(&outcome(n % 3, 0).to_words()).is_ok());
+    assert_eq!(pushed.count(), 16);
+    for stores in 0.. {
+        let machine = before.copy();
+        let lived = death::after(stores, || machine.collector().drain(&mut outside()));
+        let mut collector = machine.collector();
+        collector.drain(&mut outside());
+        let lanes = ledger(&collector).lanes;
+        assert_eq!((lanes[0].stored, lanes[0].lost), (3, 0), "{stores}");
+        assert_eq!((lanes[2].stored, lanes[2].lost), (16, 4), "{stores}");
+        let outcomes = all(&collector).iter().filter(|r| r.op == Op::KeyUse).count();
+        assert_eq!(outcomes, 16, "each once, after {stores} stores");
+        if lived {
+            return;
+        }
+    }
+}
+
+/// The other ends of the lanes for signatures.
+struct Signer<'m> {
+    requests: Consumer<&'m [AtomicU64]>,
+    seals: Producer<&'m [AtomicU64]>,
+}
+
+fn signing<'m>(machine: &'m Machine, lanes: &'m [Vec<AtomicU64>; 2]) -> (Small<'m>, Signer<'m>) {
+    let [out, back] = lanes;
+    let mut inputs = Lanes::default();
+    inputs[0] = Some(Lane { producer: ids::POLICYD, words: &machine.lane });
+    let ends = SealLanes { checkpoints: Some(out), seals: Some((KEYS, back)) };
+    let collector = Small::attach(&machine.kept, &inputs, Sealing::attach(&ends)).unwrap().0;
+    let requests = Consumer::attach(&out[..]).unwrap();
+    (collector, Signer { requests, seals: Producer::attach(&back[..]).unwrap() })
+}
+
+fn reply(number: u64) -> SealReply {
+    SealReply { number, generation: 2, boot: 5, signature: [number as u8; 64] }
+}
+
+#[test]
+fn a_checkpoint_is_sent_to_be_signed_and_kept_with_its_signature() {
+    let (machine, lanes) = (Machine::new(), [words(LANE_WORDS), words(LANE_WORDS)]);
+    let (mut collector, mut signer) = signing(&machine, &lanes);
+    let mut env = outside();
+    env.now_ns = 6_000_000_000;
+    machine.producer().push(&decision(20, 1)).unwrap();
+    collector.drain(&mut env);
+    let request = SealRequest::from_words(&signer.requests.pop().unwrap()).unwrap();
+    let point = collector.journal.newest_checkpoint().unwrap();
+    assert_eq!((request.number, request.digest, env.woken), (1, point.digest(), 1));
+    collector.drain(&mut env);
+    assert_eq!(signer.requests.pop(), None, "asked once");
+    signer.seals.push(&reply(1).to_words()).unwrap();
+    signer.seals.push(&SealReply { generation: 3, ..reply(1) }.to_words()).unwrap();
+    collector.drain(&mut env);
+    let signed = Seal::Ed25519(Signature { generation: 2, boot: 5, bytes: [1; 64] });
+    assert_eq!(collector.journal.newest_checkpoint().unwrap().seal, signed, "the first counts");
+    let (collector, _) = signing(&machine, &lanes);
+    let kept = collector.journal.newest_checkpoint().unwrap();
+    assert_eq!((kept.seal, kept.digest()), (signed, point.digest()), "over a restart");
+}
+
+#[test]
+fn a_checkpoint_that_stays_unsigned_is_asked_for_again_and_by_a_new_instance() {
+    let (machine, lanes) = (Machine::new(), [words(LANE_WORDS), words(LANE_WORDS)]);
+    let (mut collector, mut signer) = signing(&machine, &lanes);
+    let mut env = outside();
+    env.now_ns = 6_000_000_000;
+    machine.producer().push(&decision(20, 1)).unwrap();
+    collector.drain(&mut env);
+    assert!(signer.requests.pop().is_some());
+    env.now_ns += 5_000_000_000;
+    collector.drain(&mut env);
+    assert!(signer.requests.pop().is_some(), "again");
+    let (mut collector, mut signer) = signing(&machine, &lanes);
+    collector.drain(&mut env);
+    assert!(signer.requests.pop().is_some(), "a new instance does not know");
+}
+
+#[test]
+fn signing_alone_never_calls_for_the_next_checkpoint() {
+    let (machine, lanes) = (Machine::new(), [words(LANE_WORDS), words(LANE_WORDS)]);
+    let (mut collector, _) = signing(&machine, &lanes);
+    let mut env = outside();
+    for round in 1..20u64 {
+        env.now_ns += 6_000_000_000;
+        let cap = CapName::new(Capability::new("key.checkpoint").unwrap());
+        let about = Record::new(Op::CheckCapDelegated, Decision::Allow, Reason::Policy);
+        machine.producer().push(&Record { cap, ..about }.to_words()).unwrap();
+        collector.drain(&mut env);
+        assert!(collector.journal.newest_checkpoint().is_none(), "{round}");
+    }
+    machine.producer().push(&decision(20, 1)).unwrap();
+    collector.drain(&mut env);
+    assert_eq!(collector.journal.newest_checkpoint().unwrap().number, 1);
+}
+
+#[test]
+fn test_reject_seals_of_checkpoints_that_never_were() {
+    let (machine, lanes) = (Machine::new(), [words(LANE_WORDS), words(LANE_WORDS)]);
+    let (mut collector, mut signer) = signing(&machine, &lanes);
+    let mut garbage = reply(1).to_words();
+    garbage[15] = 1;
+    for words in [reply(7).to_words(), garbage] {
+        signer.seals.push(&words).unwrap();
+    }
+    collector.drain(&mut outside());
+    let records = all(&collector);
+    let told = records.iter().filter(|r| r.op == Op::Seal && r.decision == Decision::Deny);
+    assert_eq!(told.map(|r| (r.enforcer, r.target)).collect::<Vec<_>>(), [(4, 7), (4, 0)]);
 }
