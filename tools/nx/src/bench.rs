@@ -102,7 +102,11 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> u8 {
 
 fn judge_report(root: &Path, args: &BenchArgs, log: &str) -> u8 {
     let path = budget_path(root);
-    let compared = report::parse(log).and_then(|rows| Ok((Budget::load(&path)?, rows)));
+    let compared = report::parse(log).and_then(|rows| {
+        let budget = Budget::load(&path)?;
+        let rows = budget.with_differences(rows);
+        Ok((budget, rows))
+    });
     let (budget, rows) = match compared {
         Ok(pair) => pair,
         Err(why) => {

@@ -69,6 +69,13 @@ impl PackedName {
         Some(Self { words: packed, len })
     }
 
+    /// Of words that hold a name from their first byte on: `len` bytes, and zeros behind them.
+    #[must_use]
+    #[inline]
+    pub const fn padded(words: [u64; MAX_NAME_WORDS], len: usize) -> Self {
+        Self { words, len }
+    }
+
     /// How many bytes it has.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a name is never empty")]

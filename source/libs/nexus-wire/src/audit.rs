@@ -93,7 +93,7 @@ impl Record {
         let [r0, r1, r2, r3] = self.rule.to_le_bytes();
         let what = [self.op.code(), self.decision.code(), self.reason.code(), self.flags.0];
         let [w0, w1, w2, w3] = what;
-        let [c0, c1, c2, c3, c4, c5] = self.cap.to_words();
+        let [c0, c1, c2, c3, c4, c5] = self.cap.words();
         [
             self.seq,
             halves(self.boot, self.policy),

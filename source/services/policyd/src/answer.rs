@@ -48,16 +48,17 @@ impl Finding {
     }
 
     /// As the policy decided. Where two decisions led here, either may require the record.
-    pub(crate) const fn decided(self, decision: &Decision) -> Self {
-        let status = if decision.is_allow() { Status::Allow } else { Status::Deny };
-        let audit = match (self.audit, decision.audit) {
-            (AuditMode::Normal, AuditMode::Normal) => AuditMode::Normal,
-            _ => AuditMode::Required,
-        };
-        let (reason, rule) = (reason_of(decision.reason), decision.rule);
-        Finding { status, reason, rule, audit, ..self }
+    #[inline]
+    pub(crate) const fn settle(&mut self, decision: &Decision) {
+        self.status = if decision.is_allow() { Status::Allow } else { Status::Deny };
+        if matches!(decision.audit, AuditMode::Required) {
+            self.audit = AuditMode::Required;
+        }
+        self.reason = reason_of(decision.reason);
+        self.rule = decision.rule;
     }
 
+    #[inline]
     fn recorded(&self, policy: u32, sender: &Sender, now_ns: u64) -> Record {
         let allow = matches!(self.status, Status::Allow);
         let decision = if allow { audit::Decision::Allow } else { audit::Decision::Deny };

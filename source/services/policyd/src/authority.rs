@@ -3,10 +3,10 @@
 //! rule in this code, only questions to the policy.
 
 use nexus_abi::Sender;
-use nexus_sel::{Bucket, Buckets, Decision, Facts, Policy, RuleId};
+use nexus_sel::{Bucket, Buckets, Decision, Facts, PackedName, Policy, RuleId};
 use nexus_wire::{
     CAPABILITY_MAX, Capability, Name,
-    audit::{self, CapName, Reason},
+    audit::{CapName, Reason},
     policy::{BADGE_CONTROL, Op, Status},
 };
 
@@ -90,121 +90,134 @@ impl<'p> Authority<'p> {
         self.policy.tag()
     }
 
-    /// Decides one request.
-    pub(crate) fn decide(&mut self, op: &Op<'_>, sender: &Sender, now: Now) -> Finding {
-        let (finding, claim, needs) = self.question(op, sender);
-        let finding = match self.speaks_for(claim, sender, now, finding) {
-            Ok(finding) => finding,
-            Err(refused) => return refused,
-        };
+    /// Decides one request, which `finding` denies as yet. It is filled in where it stands: it is
+    /// as large as a record, and each copy would cost as much as the decision.
+    pub(crate) fn decide(&mut self, finding: &mut Finding, op: &Op<'_>, sender: &Sender, now: Now) {
+        finding.reason = Reason::Unknown;
+        let (claim, needs) = self.question(finding, op, sender);
+        if !self.speaks_for(claim, sender, now, finding) {
+            return;
+        }
         match needs {
             Needs::Capability => {
-                let decision = self.ask(finding.subject, finding.cap.as_bytes(), now);
-                finding.decided(&decision)
+                let decision = self.ask(finding.subject, &finding.cap, now);
+                finding.settle(&decision);
             }
             Needs::Identity => {
-                Finding { status: Status::Allow, reason: Reason::Default, ..finding }
+                finding.status = Status::Allow;
+                finding.reason = Reason::Default;
             }
-            Needs::Blob => match self.may_reload(sender, now) {
-                Finding { status: Status::Allow, .. } => {
-                    Finding { reason: Reason::BlobMissing, ..finding }
+            Needs::Blob => {
+                self.may_reload(finding, sender, now);
+                if finding.status == Status::Allow {
+                    finding.status = Status::Deny;
+                    finding.reason = Reason::BlobMissing;
+                    finding.rule = RuleId::NONE;
                 }
-                refused => refused,
-            },
+            }
         }
     }
 
     /// Whether the sender may replace the policy, whatever the next one is.
     #[cold]
-    pub(crate) fn may_reload(&mut self, sender: &Sender, now: Now) -> Finding {
-        let deny = Finding::deny(audit::Op::PolicyReload, sender, Reason::Unknown);
-        let decision = self.ask(sender.service.0, RELOAD, now);
-        Finding { cap: cap_name(RELOAD), ..deny }.decided(&decision)
+    pub(crate) fn may_reload(&mut self, finding: &mut Finding, sender: &Sender, now: Now) {
+        finding.cap = cap_name(RELOAD);
+        let decision = self.ask(sender.service.0, &finding.cap, now);
+        finding.settle(&decision);
     }
 
     /// Makes the claimed subject the subject of the finding, or refuses and stays with the sender:
     /// nobody can make a record about somebody else by claiming to be them.
+    #[inline]
     fn speaks_for(
         &mut self,
         claim: Claim,
         sender: &Sender,
         now: Now,
-        finding: Finding,
-    ) -> Result<Finding, Finding> {
-        if claim.is_own(sender) {
-            return Ok(finding);
-        }
-        let [arg, _] = finding.args;
-        let args = [arg, claim.id().unwrap_or(0)];
-        let refused = Finding { reason: Reason::Identity, args, ..finding };
-        if matches!(claim, Claim::Requester(_)) && sender.badge != BADGE_CONTROL {
-            return Err(refused);
-        }
-        let delegate = self.ask(sender.service.0, DELEGATE, now);
-        let asked = finding.decided(&delegate);
-        if !delegate.is_allow() {
-            return Err(Finding { args, reason: Reason::Identity, ..asked });
-        }
-        let pending =
-            Finding { status: Status::Deny, reason: Reason::Unknown, rule: RuleId::NONE, ..asked };
-        match claim.id() {
-            Some(subject) => Ok(Finding { subject, ..pending }),
-            None => Err(pending),
-        }
+        finding: &mut Finding,
+    ) -> bool {
+        claim.is_own(sender) || self.may_speak(claim, sender, now, finding)
     }
 
-    /// Reads a request as a question about somebody, as yet denied.
-    fn question(&self, op: &Op<'_>, sender: &Sender) -> (Finding, Claim, Needs) {
-        let deny = |op| Finding::deny(op, sender, Reason::Unknown);
+    fn may_speak(
+        &mut self,
+        claim: Claim,
+        sender: &Sender,
+        now: Now,
+        finding: &mut Finding,
+    ) -> bool {
+        let [_, claimed] = &mut finding.args;
+        *claimed = claim.id().unwrap_or(0);
+        finding.reason = Reason::Identity;
+        if matches!(claim, Claim::Requester(_)) && sender.badge != BADGE_CONTROL {
+            return false;
+        }
+        let delegate = self.ask(sender.service.0, &cap_name(DELEGATE), now);
+        finding.settle(&delegate);
+        if !delegate.is_allow() {
+            finding.reason = Reason::Identity;
+            return false;
+        }
+        // The right was that of the sender; what the subject may is open again.
+        let [_, claimed] = &mut finding.args;
+        *claimed = 0;
+        finding.status = Status::Deny;
+        finding.reason = Reason::Unknown;
+        finding.rule = RuleId::NONE;
+        finding.subject = claim.id().unwrap_or(finding.subject);
+        claim.id().is_some()
+    }
+
+    /// Reads a request as a question about somebody.
+    #[inline]
+    fn question(&self, finding: &mut Finding, op: &Op<'_>, sender: &Sender) -> (Claim, Needs) {
         let known = |name: &Name<'_>| Claim::Requester(self.policy.subject_id(name.as_bytes()));
-        let core = |op, cap| Finding { cap, ..deny(op) };
         match op {
             Op::Check { name } => {
-                (core(audit::Op::Check, cap_name(CORE)), known(name), Needs::Capability)
+                finding.cap = cap_name(CORE);
+                (known(name), Needs::Capability)
             }
             Op::Route { requester, target } => {
                 let id = self.policy.subject_id(target.as_bytes()).unwrap_or(0);
-                (
-                    route(deny(audit::Op::Route), id, target.as_bytes()),
-                    known(requester),
-                    Needs::Capability,
-                )
+                route(finding, id, target.as_bytes());
+                (known(requester), Needs::Capability)
             }
             Op::RouteId { requester, target } => {
                 let name = self.policy.subject_name(*target);
                 let name = name.as_ref().map_or(&[][..], |name| name.as_bytes());
-                let claim = Claim::Requester(Some(*requester));
-                (route(deny(audit::Op::Route), *target, name), claim, Needs::Capability)
+                route(finding, *target, name);
+                (Claim::Requester(Some(*requester)), Needs::Capability)
             }
             Op::Exec { requester, image } => {
-                (exec(deny(audit::Op::Exec), *image), known(requester), Needs::Capability)
+                exec(finding, *image);
+                (known(requester), Needs::Capability)
             }
             Op::ExecId { requester, image } => {
-                let claim = Claim::Requester(Some(*requester));
-                (exec(deny(audit::Op::Exec), *image), claim, Needs::Capability)
+                exec(finding, *image);
+                (Claim::Requester(Some(*requester)), Needs::Capability)
             }
             Op::CheckCap { subject, capability } => {
-                let finding = core(audit::Op::CheckCap, CapName::new(*capability));
-                (finding, Claim::Subject(*subject), Needs::Capability)
+                finding.cap = CapName::new(*capability);
+                (Claim::Subject(*subject), Needs::Capability)
             }
             Op::CheckCapDelegated { subject, capability }
             | Op::Authorize { subject, capability } => {
-                let finding = core(audit::Op::CheckCapDelegated, CapName::new(*capability));
-                (finding, Claim::OnBehalf(*subject), Needs::Capability)
+                finding.cap = CapName::new(*capability);
+                (Claim::OnBehalf(*subject), Needs::Capability)
             }
-            Op::AbiProfileGet { subject } => {
-                (deny(audit::Op::AbiProfile), Claim::Subject(*subject), Needs::Identity)
-            }
+            Op::AbiProfileGet { subject } => (Claim::Subject(*subject), Needs::Identity),
             Op::Reload {} => {
-                let finding = core(audit::Op::PolicyReload, cap_name(RELOAD));
-                (finding, Claim::Subject(sender.service.0), Needs::Blob)
+                finding.cap = cap_name(RELOAD);
+                (Claim::Subject(sender.service.0), Needs::Blob)
             }
         }
     }
 
-    fn ask(&mut self, subject: u64, capability: &[u8], now: Now) -> Decision {
+    #[inline]
+    fn ask(&mut self, subject: u64, capability: &CapName, now: Now) -> Decision {
         let mut limits = Buckets { buckets: &mut self.buckets, now_ns: now.time_ns };
-        self.policy.decide_with(subject, capability, now.facts, &mut limits)
+        let name = PackedName::padded(capability.words(), usize::from(capability.len()));
+        self.policy.decide_packed(subject, &name, now.facts, &mut limits)
     }
 }
 
@@ -212,13 +225,14 @@ fn cap_name(name: &[u8]) -> CapName {
     Capability::from_bytes(name).map_or(CapName::NONE, CapName::new)
 }
 
-fn exec(deny: Finding, image: u8) -> Finding {
-    Finding { cap: cap_name(SPAWN), args: [u64::from(image), 0], ..deny }
+fn exec(finding: &mut Finding, image: u8) {
+    finding.cap = cap_name(SPAWN);
+    finding.args = [u64::from(image), 0];
 }
 
 /// A target without a name, or whose name is too long for `route.<name>` to be a capability,
 /// leaves the capability empty, which no policy grants.
-fn route(deny: Finding, target: u64, name: &[u8]) -> Finding {
+fn route(finding: &mut Finding, target: u64, name: &[u8]) {
     let mut buf = [0; CAPABILITY_MAX];
     let mut len = 0usize;
     for (place, byte) in buf.iter_mut().zip(ROUTE.iter().chain(name)) {
@@ -226,6 +240,6 @@ fn route(deny: Finding, target: u64, name: &[u8]) -> Finding {
         len = len.saturating_add(1);
     }
     let fits = !name.is_empty() && ROUTE.len().saturating_add(name.len()) == len;
-    let cap = buf.get(..len).filter(|_| fits).map_or(CapName::NONE, cap_name);
-    Finding { target, cap, ..deny }
+    finding.cap = buf.get(..len).filter(|_| fits).map_or(CapName::NONE, cap_name);
+    finding.target = target;
 }

@@ -42,13 +42,19 @@ impl<'p> Policyd<'p> {
         Policyd { authority: policy.map(Authority::new), loader }
     }
 
-    fn decide<E: Env>(&mut self, request: &Request<'_>, sender: &Sender, env: &mut E) -> Finding {
+    fn decide<E: Env>(
+        &mut self,
+        finding: &mut Finding,
+        request: &Request<'_>,
+        sender: &Sender,
+        env: &mut E,
+    ) {
         let now = Now { facts: env.facts(), time_ns: env.now_ns() };
-        let finding = match &mut self.authority {
-            Some(authority) => authority.decide(&request.op, sender, now),
-            None => Finding::deny(kind(&request.op), sender, Reason::NoPolicy),
-        };
-        Finding { nonce: request.nonce, ..finding }
+        finding.op = kind(&request.op);
+        finding.nonce = request.nonce;
+        if let Some(authority) = &mut self.authority {
+            authority.decide(finding, &request.op, sender, now);
+        }
     }
 
     fn version(&self) -> u64 {
@@ -69,11 +75,11 @@ impl<'p> Policyd<'p> {
         env: &mut E,
     ) -> (Outgoing, Flow) {
         let now = Now { facts: env.facts(), time_ns: env.now_ns() };
-        let asked = match &mut self.authority {
-            Some(authority) => authority.may_reload(sender, now),
-            None => Finding::deny(audit::Op::PolicyReload, sender, Reason::NoPolicy),
-        };
-        let asked = Finding { nonce: request.nonce, ..asked };
+        let mut asked = Finding::deny(audit::Op::PolicyReload, sender, Reason::NoPolicy);
+        asked.nonce = request.nonce;
+        if let Some(authority) = &mut self.authority {
+            authority.may_reload(&mut asked, sender, now);
+        }
         let current = self.version();
         let (finding, told) = if asked.status == Status::Allow {
             let finding = self.judge(cap, asked, env);
@@ -143,17 +149,17 @@ impl<E: Env> Service<E> for Policyd<'_> {
         reply: &mut [u8; FRAME_MAX],
         env: &mut E,
     ) -> Outgoing {
-        let len = match Request::decode(call.frame) {
-            Ok(request) => {
-                let finding = self.decide(&request, &call.sender, env);
-                respond(&request, &record(&finding, self.tag(), &call.sender, env), reply)
-            }
-            Err(refusal) => {
-                let finding = refused(&refusal, &call.sender, call.frame);
-                refuse(refusal, &record(&finding, self.tag(), &call.sender, env), reply)
-            }
-        };
-        Outgoing::bytes(len)
+        let decoded = Request::decode(call.frame);
+        let mut finding = Finding::deny(audit::Op::Malformed, &call.sender, Reason::NoPolicy);
+        match &decoded {
+            Ok(request) => self.decide(&mut finding, request, &call.sender, env),
+            Err(refusal) => refused(&mut finding, refusal, call.frame),
+        }
+        let answer = record(&finding, self.tag(), &call.sender, env);
+        Outgoing::bytes(match decoded {
+            Ok(request) => respond(&request, &answer, reply),
+            Err(refusal) => refuse(refusal, &answer, reply),
+        })
     }
 }
 
@@ -173,17 +179,16 @@ fn refuse(refusal: Refusal, answer: &Answer, reply: &mut [u8; FRAME_MAX]) -> usi
 }
 
 /// A frame that is no request: its version and operation bytes are all there is to record.
-fn refused(refusal: &Refusal, sender: &Sender, frame: &[u8]) -> Finding {
-    let (op, reason) = match refusal.status {
+fn refused(finding: &mut Finding, refusal: &Refusal, frame: &[u8]) {
+    (finding.op, finding.reason) = match refusal.status {
         Status::Unsupported => (audit::Op::Unsupported, Reason::Unsupported),
         _ => (audit::Op::Malformed, Reason::Malformed),
     };
-    let head = match frame {
-        [_, _, version, op, ..] => u64::from_le_bytes([*version, *op, 0, 0, 0, 0, 0, 0]),
-        _ => 0,
-    };
-    let (status, nonce, args) = (refusal.status, refusal.nonce, [head, 0]);
-    Finding { status, nonce, args, ..Finding::deny(op, sender, reason) }
+    if let [_, _, version, op, ..] = frame {
+        finding.args = [u64::from_le_bytes([*version, *op, 0, 0, 0, 0, 0, 0]), 0];
+    }
+    finding.status = refusal.status;
+    finding.nonce = refusal.nonce;
 }
 
 const fn kind(op: &Op<'_>) -> audit::Op {

@@ -27,6 +27,8 @@ pub(super) struct Row {
     blessed: Option<u64>,
     /// The comparable seL4 figure, for the reader.
     sel4: Option<String>,
+    /// Not measured itself: the first of two measured rows less the second.
+    difference: Option<[String; 2]>,
 }
 
 /// How one row stands.
@@ -70,8 +72,8 @@ impl Outcome {
 /// One line of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    name: String,
-    measured: Option<u64>,
+    pub(super) name: String,
+    pub(super) measured: Option<u64>,
     row: Row,
     /// How it stands.
     pub(super) outcome: Outcome,
@@ -88,6 +90,20 @@ impl Budget {
     /// Parses its text.
     pub(super) fn parse(text: &str) -> Result<Self, BenchError> {
         toml::from_str(text).map_err(|e| BenchError::BadBudget(e.to_string()))
+    }
+
+    /// The measured rows, and what the budget wants to know about how far apart they are. A row
+    /// whose operands are not both measured, or not in this order, stays unmeasured: it fails.
+    pub(super) fn with_differences(&self, mut rows: Vec<Measurement>) -> Vec<Measurement> {
+        let count = |name: &String| rows.iter().find(|m| m.name == *name).map(|m| m.instructions);
+        let wanted = self.row.iter().filter_map(|(name, row)| {
+            let [whole, part] = row.difference.as_ref()?;
+            let instructions = count(whole)?.checked_sub(count(part)?)?;
+            Some(Measurement { name: name.clone(), instructions })
+        });
+        let derived: Vec<_> = wanted.collect();
+        rows.extend(derived);
+        rows
     }
 
     /// Every budgeted row and every measured one, in the order measured; unmeasured rows last.

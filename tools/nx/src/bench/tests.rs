@@ -140,3 +140,18 @@ fn test_pinned_toolchain() {
     assert!(!is_pinned(pin, "rustc 1.95.0 (x) (built from a source tarball)"));
     assert!(!is_pinned(pin, "") && !is_pinned("", "") && !is_pinned("", "rustc 1.95.0 (x)"));
 }
+
+#[test]
+fn differences_are_judged_like_measured_rows() {
+    let text = "[row.over]\ngate = 500\ndifference = [\"call.0\", \"null\"]\n";
+    let budget = Budget::parse(text).unwrap();
+    let over = |rows: &[Measurement]| {
+        let lines = budget.compare(&budget.with_differences(rows.to_vec()));
+        lines.into_iter().find(|line| line.name == "over").map(|l| (l.measured, l.outcome))
+    };
+    let at = |call| over(&[m("call.0", call), m("null", 140)]);
+    assert_eq!(at(640), Some((Some(500), Outcome::New)));
+    assert_eq!(at(641), Some((Some(501), Outcome::AboveGate)));
+    assert_eq!(at(139), Some((None, Outcome::Unmeasured)), "the wrong way round");
+    assert_eq!(over(&[m("call.0", 640)]), Some((None, Outcome::Unmeasured)));
+}

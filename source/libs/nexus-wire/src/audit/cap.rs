@@ -31,6 +31,12 @@ impl CapName {
         cap
     }
 
+    /// Whether it is [`CapName::NONE`].
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The name's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -39,13 +45,15 @@ impl CapName {
 
     /// Bytes of the name.
     #[inline(always)]
-    pub(super) const fn len(&self) -> u8 {
+    #[must_use]
+    pub const fn len(&self) -> u8 {
         self.len
     }
 
     /// The name, padded with zeros, as little-endian words.
     #[inline]
-    pub(super) fn to_words(self) -> [u64; 6] {
+    #[must_use]
+    pub fn words(&self) -> [u64; 6] {
         let mut words = [0; 6];
         let (chunks, _) = self.bytes.as_chunks::<8>();
         for (word, chunk) in words.iter_mut().zip(chunks) {
