@@ -14,6 +14,7 @@ mod policy_steps;
 mod reload_steps;
 mod restart_steps;
 mod rights_steps;
+mod state_steps;
 mod trail_steps;
 mod vector_steps;
 
@@ -25,7 +26,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 32] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 34] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -41,9 +42,11 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 32] {
         (m::SELFTEST_AUDIT_QUERY, trail_steps::query),
         (m::SELFTEST_AUDIT_READ_DENIED, trail_steps::read_denied),
         (m::SELFTEST_AUDIT_CHAIN, trail_steps::chain),
+        (m::SELFTEST_STATEFS_ISOLATION, state_steps::isolation),
         (m::SELFTEST_POLICY_RELOAD, reload_steps::reload),
         (m::SELFTEST_POLICY_RELOAD_ROLLBACK_DENIED, reload_steps::rollback),
         (m::SELFTEST_POLICY_RELOAD_BAD_SIGNATURE_DENIED, reload_steps::bad_signature),
+        (m::SELFTEST_STATEFS_DENIED, state_steps::denied),
         (m::SELFTEST_SYSCALL_MASK_DENY, kernel_steps::mask_denied),
         (m::SELFTEST_FAULT_ISOLATED, kernel_steps::fault_isolated),
         (m::SELFTEST_WILD_POINTERS, kernel_steps::wild_pointers),
