@@ -33,6 +33,7 @@ test-host:
 test-os-lite:
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p policyd --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p logd --no-default-features --features os-lite
+    RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p statefsd --no-default-features --features os-lite
 
 # The scripts, with stand-ins for the commands they call
 test-scripts:
