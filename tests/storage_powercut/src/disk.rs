@@ -78,12 +78,15 @@ pub struct SimDisk {
     end_at: Option<(u64, Ending)>,
     /// Which of the cached writes land at a cut, bit by bit; random when none.
     pub landing: Option<u64>,
+    /// At which byte a torn write stops; random, and of any form, when none.
+    pub tear_at: Option<usize>,
     /// A barrier that this disk claims to keep and does not.
     pub ignores: Option<Barrier>,
     /// What fails without a cut.
     pub fault: Option<Fault>,
     off: bool,
     fresh: bool,
+    at_risk: usize,
     since_flush: Vec<Barrier>,
 }
 
@@ -100,10 +103,12 @@ impl SimDisk {
             operations: 0,
             end_at: None,
             landing: None,
+            tear_at: None,
             ignores: None,
             fault: None,
             off: false,
             fresh: true,
+            at_risk: 0,
             since_flush: Vec::new(),
         }
     }
@@ -132,10 +137,15 @@ impl SimDisk {
         self.off
     }
 
-    /// Writes in the cache.
+    /// Writes that were in the cache at the last cut.
     #[must_use]
-    pub fn cached(&self) -> usize {
-        self.cache.len()
+    pub const fn at_risk(&self) -> usize {
+        self.at_risk
+    }
+
+    /// Another course of chances.
+    pub const fn reseed(&mut self, seed: u64) {
+        self.random = Random::new(seed);
     }
 
     /// Ends the power, or the writer, in the middle of the `nth` write or flush from now.
@@ -157,6 +167,7 @@ impl SimDisk {
 
     /// Lets some of the cache land and forgets the rest.
     fn land(&mut self) {
+        self.at_risk = self.cache.len();
         for (n, (sector, data)) in std::mem::take(&mut self.cache).into_iter().enumerate() {
             let lands = match self.landing {
                 Some(mask) => mask >> n & 1 == 1,
@@ -172,11 +183,15 @@ impl SimDisk {
 
     /// A mixture of old and new bytes.
     fn tear(&mut self, old: &Sector, new: &Sector) -> Sector {
+        let mut torn = *old;
+        if let Some(stop) = self.tear_at {
+            torn[..stop].copy_from_slice(&new[..stop]);
+            return torn;
+        }
         let differ = |i: &usize| old[*i] != new[*i];
         let first = (0..SECTOR_BYTES).find(differ).unwrap_or(0);
         let last = (0..SECTOR_BYTES).rev().find(differ).unwrap_or(0);
         let inside = first + self.random.below((last - first + 1) as u64) as usize;
-        let mut torn = *old;
         match self.random.below(4) {
             0 | 1 => torn[..inside].copy_from_slice(&new[..inside]),
             2 => torn[inside..].copy_from_slice(&new[inside..]),
