@@ -14,6 +14,7 @@ mod judge;
 mod policy;
 mod policy_cli;
 mod qemu;
+mod state;
 
 use std::{path::Path, process::ExitCode};
 
@@ -41,6 +42,8 @@ enum Command {
     Audit(audit_cli::AuditArgs),
     /// Check, build, explain and test the policy
     Policy(policy_cli::PolicyArgs),
+    /// Look at a state disk from outside
+    State(state::StateArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
+        Command::State(args) => ExitCode::from(state::run(&args)),
         Command::Completions(_) => ExitCode::SUCCESS,
     }
 }

@@ -166,7 +166,6 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
     use std::collections::BTreeMap;
 
     use super::*;

@@ -9,13 +9,18 @@
 //! Nothing is allocated. All state is in a [`Memory`] that the caller owns.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
 mod batch;
 mod bytes;
 mod device;
 mod disk;
 mod error;
+#[cfg(feature = "std")]
+mod file;
 mod index;
+#[cfg(feature = "std")]
+pub mod inspect;
 mod key;
 pub mod limits;
 mod options;
@@ -27,6 +32,8 @@ mod tag;
 pub use batch::{Batch, Op};
 pub use device::{BlockDevice, Durability, Sector};
 pub use error::{Error, Operation};
+#[cfg(feature = "std")]
+pub use file::FileDevice;
 pub use key::{Key, KeyFault};
 pub use options::{Contents, Format, FramingKey, Mount, Quota, StoreId};
 pub use store::{Entry, Memory, Mounted, Status, Store, Tail, Usage, format, probe};

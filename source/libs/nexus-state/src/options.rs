@@ -10,6 +10,12 @@ pub type StoreId = [u8; 16];
 #[derive(Clone, Copy)]
 pub struct FramingKey(pub [u8; 32]);
 
+impl FramingKey {
+    /// The key of a store for which nothing holds a secret: only the salt on the disk makes its
+    /// tags different from another store's.
+    pub const PUBLIC: FramingKey = FramingKey(*b"nexus-statefs framing, no secret");
+}
+
 impl core::fmt::Debug for FramingKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("FramingKey")

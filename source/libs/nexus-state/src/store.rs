@@ -3,6 +3,8 @@
 mod commit;
 mod compact;
 mod format;
+#[cfg(test)]
+mod hostile;
 mod mount;
 mod read;
 mod room;
