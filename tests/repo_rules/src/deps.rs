@@ -5,7 +5,7 @@ use crate::Violation;
 use crate::tree::File;
 
 /// Crates without any knowledge of the OS: host tools and the image share them.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "nexus-abi",
     "nexus-audit",
     "nexus-keys",
@@ -13,6 +13,7 @@ const PURE: [&str; 7] = [
     "nexus-sel",
     "nexus-elf",
     "nexus-manifest",
+    "nexus-state",
 ];
 
 /// What only the host uses of the tree besides pure crates: build scripts and generated facts.

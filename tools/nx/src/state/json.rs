@@ -56,8 +56,8 @@ fn store(holds: &Holds, values: bool) -> Value {
             "bytes": item.value.len(),
             "sequence": item.sequence,
         });
-        if values {
-            key["value"] = json!(digits(&item.value));
+        if let (true, Some(fields)) = (values, key.as_object_mut()) {
+            fields.insert("value".to_owned(), json!(digits(&item.value)));
         }
         key
     });
