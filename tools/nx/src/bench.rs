@@ -78,6 +78,7 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> u8 {
         image,
         smp: 1,
         timeout: args.timeout,
+        entropy: None,
         root: root.to_owned(),
     };
     let outcome = match qemu::capture(&boot) {

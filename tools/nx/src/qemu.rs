@@ -59,6 +59,9 @@ pub(crate) struct QemuArgs {
     /// Begin an interactive run on a new disk; a judged one always does, unless --again
     #[arg(long)]
     fresh: bool,
+    /// Feed the entropy device from this file instead of the host's generator
+    #[arg(long, value_name = "FILE")]
+    entropy: Option<String>,
     /// Give the terminal to the guest; nothing is judged (leave with Ctrl-A X)
     #[arg(long)]
     interactive: bool,
@@ -80,6 +83,8 @@ pub(crate) struct Boot {
     pub(crate) smp: u32,
     /// Time limit on the host's clock.
     pub(crate) timeout: Duration,
+    /// What the entropy device reads; the host's generator if there is no file.
+    pub(crate) entropy: Option<String>,
 }
 
 /// One boot made.
@@ -128,6 +133,7 @@ pub(crate) fn run(root: &Path, args: &QemuArgs) -> u8 {
         image,
         smp: args.smp,
         timeout: args.timeout,
+        entropy: args.entropy.clone(),
     };
     let done = if args.interactive { interactive(&boot, args) } else { judged(&boot, args) };
     done.unwrap_or_else(|why| {

@@ -1,7 +1,7 @@
 //! What every step works with, and how a step fails.
 
 use nexus_abi::{Handle, ServiceId, Sys, layout::SLOT_CONNECT, syscall::Topic};
-use nexus_ipc::{Deadline, echo, log, policy, supervise};
+use nexus_ipc::{Deadline, echo, log, policy, rng, supervise};
 use nexus_system::slots::selftest_client as slots;
 
 /// Milliseconds in nanoseconds.
@@ -30,6 +30,7 @@ pub(crate) struct Ctx<'s, S: Sys> {
     pub(crate) policy: Handle,
     pub(crate) log: Handle,
     pub(crate) peer: Handle,
+    pub(crate) rng: Handle,
     /// The probe's ELF.
     pub(crate) probe: &'static [u8],
     nonce: u32,
@@ -48,6 +49,7 @@ impl<'s, S: Sys> Ctx<'s, S> {
             policy: Handle::NONE,
             log: Handle::NONE,
             peer: Handle::NONE,
+            rng: Handle::NONE,
             probe: &[],
             // Any start does; a fixed one keeps two runs alike.
             nonce: 0x5e1f_0000,
@@ -92,6 +94,10 @@ impl<'s, S: Sys> Ctx<'s, S> {
 
     pub(crate) fn log_client(&mut self) -> log::Client {
         log::Client::new(self.log, self.seed())
+    }
+
+    pub(crate) fn rng_client(&mut self) -> rng::Client {
+        rng::Client::new(self.rng, self.seed())
     }
 
     pub(crate) fn peer_client(&mut self) -> echo::Client {

@@ -14,6 +14,7 @@ mod policy_steps;
 mod reload_steps;
 mod restart_steps;
 mod rights_steps;
+mod rng_steps;
 mod state_steps;
 mod trail_steps;
 mod vector_steps;
@@ -26,7 +27,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 34] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 38] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -56,6 +57,10 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 34] {
         (m::SELFTEST_KERNEL_AUDIT, trail_steps::kernel),
         (m::SELFTEST_DERIVE_BOUNDS, rights_steps::derive_bounds),
         (m::SELFTEST_REVOKE, rights_steps::revoke),
+        (m::SELFTEST_RNG_ENTROPY, rng_steps::entropy),
+        (m::SELFTEST_RNG_ENTROPY_OVERSIZED, rng_steps::oversized),
+        (m::SELFTEST_RNG_ENTROPY_DENIED, rng_steps::denied),
+        (m::SELFTEST_RNG_RESTART, rng_steps::restarted),
         (m::SELFTEST_ED25519_VECTORS, vector_steps::ed25519),
         (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
         (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
@@ -69,7 +74,8 @@ fn prepare<S: Sys>(ctx: &mut Ctx<'_, S>) -> Result<(), Failure> {
     let [len, ..] = ctx.sys.info(slots::IMAGE_PROBE, Topic::Vmo).map_err(|_| "no probe image")?;
     let image = ctx.sys.map_bytes(slots::IMAGE_PROBE, len as usize);
     ctx.probe = image.map_err(|_| "probe image not mapped")?;
-    policy_steps::open(ctx)
+    policy_steps::open(ctx)?;
+    rng_steps::wait(ctx)
 }
 
 fn failed<S: Sys>(sys: &mut S, step: &str, why: Failure) {

@@ -31,6 +31,7 @@ pub(crate) fn open<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
     ctx.policy = route(ctx, names::POLICYD)?;
     ctx.log = route(ctx, names::LOGD)?;
     ctx.peer = route(ctx, names::SELFTEST_PEER)?;
+    ctx.rng = route(ctx, names::RNGD)?;
     Ok(())
 }
 

@@ -33,7 +33,7 @@ const SETTLED_NS: u64 = 5200 * MS;
 const REQUIRED: &str = "audit.probe";
 
 /// How many records match, and the last one.
-fn found<S: Sys>(
+pub(crate) fn found<S: Sys>(
     ctx: &mut Ctx<'_, S>,
     search: &AuditSearch<'_>,
 ) -> Result<(u32, Option<Record>), Failure> {

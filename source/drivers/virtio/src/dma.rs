@@ -186,6 +186,9 @@ impl<const SIZE: usize, const BYTES: usize> Queue<SIZE, BYTES> {
         // SAFETY: `written` bytes inside the buffer, which the device no longer has; `out` is the
         // caller's, so they do not overlap.
         unsafe { buffer.cast::<u8>().copy_to_nonoverlapping(out.as_mut_ptr(), written) };
+        // SAFETY: as above. What came is no longer here: a device that writes less next time
+        // cannot pass it on again.
+        unsafe { buffer.cast::<u8>().write_bytes(0, len) };
         Ok(Some(written))
     }
 

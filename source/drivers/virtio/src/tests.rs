@@ -1,5 +1,7 @@
 //! The console driver against a device made of plain memory, honest and not.
 
+mod rng;
+
 use std::{
     cell::RefCell,
     rc::Rc,

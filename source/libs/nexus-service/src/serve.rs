@@ -1,6 +1,7 @@
 //! The one receive loop, and the same call for host tests.
 
 use nexus_abi::{Call, Error, Handle, Message, Received, Sender, Sys, layout::FRAME_MAX};
+use zeroize::Zeroize as _;
 
 /// Shortest time between two ticks and between two attempts to receive with a full capability
 /// table: what keeps a wrong `next_tick_ns` or a leak from becoming a busy loop.
@@ -68,6 +69,10 @@ pub trait Service<E> {
     /// [`Service::handle_with_cap`], and closing is the service's duty.
     const KEEPS_CAPS: bool = false;
 
+    /// Whether requests or replies carry secrets. If so, [`serve`] erases both and the message
+    /// page as soon as a reply is out, for one more trap a request.
+    const WIPES: bool = false;
+
     /// Answers one request: exactly one reply, whatever the bytes are.
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut [u8; FRAME_MAX], env: &mut E)
     -> Outgoing;
@@ -122,8 +127,16 @@ pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, ma
                     }
                     answer
                 };
-                let answer = Pending { message, answer, bytes: &reply };
-                port.reply_recv(service, env, &answer)
+                if S::WIPES {
+                    port.reply(service, env, &Pending { message, answer, bytes: &reply });
+                    request.zeroize();
+                    reply.zeroize();
+                    env.sys().frame_mut().zeroize();
+                    port.recv(service, env)
+                } else {
+                    let answer = Pending { message, answer, bytes: &reply };
+                    port.reply_recv(service, env, &answer)
+                }
             }
             Ok(Received::Notified(bits)) => {
                 service.notified(bits, env);
@@ -238,6 +251,21 @@ impl Port {
         }
     }
 
+    /// Delivers the reply and no more.
+    fn reply<E: Env, S: Service<E>>(
+        &mut self,
+        service: &mut S,
+        env: &mut E,
+        pending: &Pending<'_>,
+    ) {
+        self.tick_if_due(service, env);
+        let sys = env.sys();
+        let len = copy_out(sys, pending);
+        if let Err(error) = sys.reply(pending.message.token, len, pending.answer.cap) {
+            settle(service, env, pending, error);
+        }
+    }
+
     /// The trap failed in its reply half or in its receive half; which one, the error does not
     /// always tell. Frees what may be left over and receives again, so that a real reason not
     /// to receive shows itself.
@@ -249,24 +277,35 @@ impl Port {
         pending: &Pending<'_>,
         error: Error,
     ) -> Result<Received, Error> {
-        let sys = env.sys();
-        let (token, cap) = (pending.message.token, pending.answer.cap);
-        let mut delivered = false;
-        if error != Error::StaleReply {
-            // Without the capability the reply can still go out. If it is out already, the token
-            // is used up and this changes nothing.
-            let len = copy_out(sys, pending);
-            delivered =
-                !matches!(sys.reply(token, len, Handle::NONE), Err(e) if e != Error::StaleReply);
-        }
-        if !cap.is_none() {
-            // Moved capabilities have left the table; the handle's generation makes this safe.
-            close(sys, cap);
-        }
-        if !delivered {
-            service.undelivered(pending.message.sender, env);
-        }
+        settle(service, env, pending, error);
         self.recv(service, env)
+    }
+}
+
+/// Sees to what a reply that failed may have left over.
+#[cold]
+fn settle<E: Env, S: Service<E>>(
+    service: &mut S,
+    env: &mut E,
+    pending: &Pending<'_>,
+    error: Error,
+) {
+    let sys = env.sys();
+    let (token, cap) = (pending.message.token, pending.answer.cap);
+    let mut delivered = false;
+    if error != Error::StaleReply {
+        // Without the capability the reply can still go out. If it is out already, the token
+        // is used up and this changes nothing.
+        let len = copy_out(sys, pending);
+        delivered =
+            !matches!(sys.reply(token, len, Handle::NONE), Err(e) if e != Error::StaleReply);
+    }
+    if !cap.is_none() {
+        // Moved capabilities have left the table; the handle's generation makes this safe.
+        close(sys, cap);
+    }
+    if !delivered {
+        service.undelivered(pending.message.sender, env);
     }
 }
 

@@ -29,6 +29,9 @@ const JUDGED_CACHE: &str = "unsafe";
 /// A machine in use keeps what it was told to keep.
 const KEPT_CACHE: &str = "writeback";
 
+/// The slot of recipes/system.toml's `virtio-rng`.
+const ENTROPY_BUS: &str = "virtio-mmio-bus.1";
+
 /// How a child is watched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -76,6 +79,12 @@ fn machine(boot: &Boot, cache: &str) -> Command {
     command.args(["-global", "virtio-mmio.force-legacy=false"]);
     command.arg("-drive").arg(drive(&boot.disk, cache));
     command.args(["-device", &format!("virtio-blk-device,bus={DISK_BUS},drive=state")]);
+    let source = match &boot.entropy {
+        Some(file) => format!("rng-random,id=entropy,filename={file}"),
+        None => "rng-builtin,id=entropy".to_owned(),
+    };
+    command.arg("-object").arg(source);
+    command.args(["-device", &format!("virtio-rng-device,rng=entropy,bus={ENTROPY_BUS}")]);
     command
 }
 

@@ -1,0 +1,5 @@
+//! The rngd program.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+nexus_rt::entry!(rngd::run);
