@@ -33,11 +33,8 @@ test-host:
 test-os-lite:
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p policyd --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p logd --no-default-features --features os-lite
-<<<<<<< HEAD
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p statefsd --no-default-features --features os-lite
-=======
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p rngd --no-default-features --features os-lite
->>>>>>> 884c7d8 (rngd: health-tested entropy from virtio-rng, in every image)
 
 # The scripts, with stand-ins for the commands they call
 test-scripts:
