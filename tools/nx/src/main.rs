@@ -11,6 +11,7 @@ mod completions;
 mod gen_docs;
 mod image;
 mod judge;
+mod key;
 mod policy;
 mod policy_cli;
 mod qemu;
@@ -40,6 +41,8 @@ enum Command {
     Gen(gen_docs::GenArgs),
     /// Read, select, explain, hand on and check the audit trail
     Audit(audit_cli::AuditArgs),
+    /// Say what a quote, a chain of keys or a signed checkpoint proves
+    Key(key::KeyArgs),
     /// Check, build, explain and test the policy
     Policy(policy_cli::PolicyArgs),
     /// Look at a state disk from outside
@@ -57,6 +60,10 @@ fn main() -> ExitCode {
     if let Command::Completions(args) = cli.command {
         return completions::run(&mut Cli::command(), &args);
     }
+    // Whoever verifies has the answer of a device, and maybe no tree.
+    if let Command::Key(args) = cli.command {
+        return ExitCode::from(key::run(&args));
+    }
     let root = std::env::current_dir()
         .map_err(|e| e.to_string())
         .and_then(|here| nexus_build::workspace_root(Path::new(&here)).map_err(|e| e.to_string()));
@@ -72,7 +79,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
         Command::State(args) => ExitCode::from(state::run(&args)),
-        Command::Completions(_) => ExitCode::SUCCESS,
+        Command::Key(_) | Command::Completions(_) => ExitCode::SUCCESS,
     }
 }
 

@@ -58,9 +58,13 @@ impl Chain {
     /// Starts at a genesis whose signature holds.
     ///
     /// # Errors
-    /// [`Error::BadSignature`].
+    /// [`Error::BadSignature`]; [`Error::DevelopmentKey`] for the identity everybody knows without
+    /// the flag that says so.
     pub fn start(genesis: &Genesis) -> Result<Chain, Error> {
         genesis.verify()?;
+        if *genesis.device.bytes() == crate::DEVELOPMENT_DEVICE && !genesis.development {
+            return Err(Error::DevelopmentKey);
+        }
         Ok(Chain {
             device: genesis.device,
             development: genesis.development,

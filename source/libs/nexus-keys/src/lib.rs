@@ -23,6 +23,7 @@
 mod certificate;
 mod chain;
 mod checkpoint;
+mod development;
 mod error;
 mod layout;
 mod moment;
@@ -42,6 +43,7 @@ mod testing;
 pub use certificate::{Certificate, Genesis, Reason, Rotation, commitment};
 pub use chain::{Chain, KEPT, Standing};
 pub use checkpoint::Seal;
+pub use development::{DEVELOPMENT_DEVICE, development_seeds};
 pub use error::Error;
 pub use moment::{Counter, Generation, Moment, Window};
 pub use objects::{Object, Objects};

@@ -274,8 +274,10 @@ impl Quote {
     /// what was asked for: [`Error::WrongNonce`] means a genuine quote over another nonce.
     ///
     /// # Errors
-    /// [`Error::WrongDevice`]; [`Error::Inconsistent`] if the quote knows a newer identity than
-    /// the chain, or flags and chain disagree on development; those of [`PurposeKey::verify`];
+    /// [`Error::WrongDevice`]; [`Error::Inconsistent`] if quote, chain and the issuer of the
+    /// attestation key's certificate do not all name one identity generation (a device certifies
+    /// its keys anew when it rotates, and answers with the chain it has), or disagree on
+    /// development; those of [`PurposeKey::verify`];
     /// [`Error::WrongNonce`]; [`Error::DevelopmentKey`].
     pub fn verify(&self, chain: &Chain, key: &PurposeKey, wanted: &Wanted) -> Result<(), Error> {
         let body = &self.body;
@@ -283,8 +285,8 @@ impl Quote {
             return Err(Error::WrongDevice);
         }
         let development = body.evidence.flags.has(Flags::DEVELOPMENT_KEY);
-        let known = body.identity <= chain.generation();
-        let certified = key.certificate().issuer <= body.identity;
+        let known = body.identity == chain.generation();
+        let certified = key.certificate().issuer == body.identity;
         if development != chain.development() || !known || !certified {
             return Err(Error::Inconsistent);
         }

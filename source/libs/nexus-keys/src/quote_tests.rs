@@ -106,7 +106,15 @@ fn test_reject_a_quote_of_another_device_or_key() {
     let newer = QuoteBody { identity: Generation(1), ..body() };
     let newer = Quote::sign(&attest, newer).unwrap();
     assert_eq!(newer.verify(&chain(0), &key(), &wanted()), Err(Error::Inconsistent));
-    assert_eq!(newer.verify(&chain(1), &key(), &wanted()), Ok(()));
+    // The chain is whole, but a key certified by a retired identity answers nobody any more.
+    assert_eq!(newer.verify(&chain(1), &key(), &wanted()), Err(Error::Inconsistent));
+    let usage = Usage::unlimited(Purposes::only(Purpose::Attest), Moment { boot: 2, ns: 0 });
+    let device = (&genesis().device, false);
+    let anew = PurposeCertificate::sign(device, &identity(1), &attest, (0, Generation(0)), usage);
+    let anew = PurposeKey::admit(&anew.unwrap(), &chain(1)).unwrap();
+    assert_eq!(newer.verify(&chain(1), &anew, &wanted()), Ok(()));
+    // An identity that was replaced since says nothing of now.
+    assert_eq!(quote().verify(&chain(1), &key(), &wanted()), Err(Error::Inconsistent));
     let checkpoint = certified(Purpose::Checkpoint, 0);
     let checkpoint = PurposeKey::admit(&checkpoint, &chain(0)).unwrap();
     assert_eq!(quote().verify(&chain(0), &checkpoint, &wanted()), Err(Error::WrongPurpose));
