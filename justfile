@@ -36,6 +36,11 @@ test-os-lite:
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p statefsd --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p rngd --no-default-features --features os-lite
 
+# Boot over entropy devices that do not deliver: rngd must refuse, and say why
+test-rng-faults:
+    cargo nx image --kind start
+    ./tests/rng/faults.sh
+
 # The scripts, with stand-ins for the commands they call
 test-scripts:
     ./scripts/tests/all.sh

@@ -13,6 +13,7 @@ mod key_figures;
 mod median;
 mod policy_figure;
 mod report;
+mod rng_figure;
 
 use nexus_abi::Sys;
 use nexus_mmio::Finisher;

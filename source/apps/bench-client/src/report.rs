@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use bench_server::instret;
 use nexus_abi::Sys;
 
-use crate::{Failure, ipc_figures, kernel_figures, key_figures, policy_figure};
+use crate::{Failure, ipc_figures, kernel_figures, key_figures, policy_figure, rng_figure};
 
 /// What an empty pair of readings counts: the second reading itself.
 const EMPTY: u64 = 1;
@@ -84,6 +84,8 @@ fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     figure(sys, "proc_create", create);
     let check = policy_figure::policy_check(sys)?;
     figure(sys, "policy_check", check);
+    let entropy = rng_figure::entropy(sys)?;
+    figure(sys, "entropy_32", entropy);
     key_rows(sys)
 }
 

@@ -1,7 +1,7 @@
 //! The one receive loop, and the same call for host tests.
 
 use nexus_abi::{Call, Error, Handle, Message, Received, Sender, Sys, layout::FRAME_MAX};
-use zeroize::Zeroize as _;
+use zeroize::optimization_barrier;
 
 /// Shortest time between two ticks and between two attempts to receive with a full capability
 /// table: what keeps a wrong `next_tick_ns` or a leak from becoming a busy loop.
@@ -129,9 +129,9 @@ pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, ma
                 };
                 if S::WIPES {
                     port.reply(service, env, &Pending { message, answer, bytes: &reply });
-                    request.zeroize();
-                    reply.zeroize();
-                    env.sys().frame_mut().zeroize();
+                    erase(&mut request);
+                    erase(&mut reply);
+                    erase(env.sys().frame_mut());
                     port.recv(service, env)
                 } else {
                     let answer = Pending { message, answer, bytes: &reply };
@@ -321,6 +321,12 @@ fn copy_in<'r, S: Sys>(
         to.copy_from_slice(from);
     }
     request.get(..len).unwrap_or_default()
+}
+
+/// At the width of the machine, and seen to be done, so that no compiler leaves it out.
+fn erase(frame: &mut [u8; FRAME_MAX]) {
+    frame.fill(0);
+    optimization_barrier(frame);
 }
 
 #[inline]

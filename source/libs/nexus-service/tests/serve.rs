@@ -348,3 +348,51 @@ fn a_service_that_keeps_capabilities_may_stop_behind_its_reply() {
     let expected = ["recv", "reply 1 STOP recv", "reply 2 GO recv", "reply 3 STOP"];
     assert_eq!(script.trace, expected, "nothing closed, nothing received behind the end");
 }
+
+/// Carries secrets: finds nothing of the exchange before it anywhere.
+struct Hush;
+
+impl Service<Script> for Hush {
+    const WIPES: bool = true;
+
+    fn handle(
+        &mut self,
+        call: &Incoming<'_>,
+        reply: &mut [u8; FRAME_MAX],
+        env: &mut Script,
+    ) -> Outgoing {
+        assert!(reply.iter().all(|byte| *byte == 0), "the last reply");
+        assert!(env.frame[call.frame.len()..].iter().all(|byte| *byte == 0), "the message page");
+        Shout::default().handle(call, reply, env)
+    }
+
+    fn undelivered(&mut self, sender: Sender, env: &mut Script) {
+        Shout::default().undelivered(sender, env);
+    }
+}
+
+#[test]
+fn a_service_that_wipes_leaves_nothing_of_an_exchange() {
+    let long = message(1, b"a long secret", Handle::NONE);
+    let arrivals =
+        [long, message(2, b"a", Handle::NONE), message(3, b"longer again", Handle::NONE)];
+    let mut script = Script::new(&arrivals);
+    assert_eq!(serve(&mut Hush, &mut script, EP, MASK), Ended::Gone(Error::StaleHandle));
+    let expected = [
+        "recv",
+        "reply 1 A LONG SECRET",
+        "recv",
+        "reply 2 A",
+        "recv",
+        "reply 3 LONGER AGAIN",
+        "recv",
+    ];
+    assert_eq!(script.trace, expected);
+    assert_eq!(script.frame, [0; FRAME_MAX], "asleep, it holds nothing");
+    // A caller that has died is told apart, and what it was to get is gone all the same.
+    let mut script = Script::new(&arrivals[..1]);
+    script.reply_result = Return::Failed(Error::StaleReply);
+    assert_eq!(serve(&mut Hush, &mut script, EP, MASK), Ended::Gone(Error::StaleHandle));
+    assert_eq!(script.trace, ["recv", "reply 1 A LONG SECRET", "undelivered 20", "recv"]);
+    assert_eq!(script.frame, [0; FRAME_MAX]);
+}

@@ -6,9 +6,9 @@ use chacha20::{
 };
 use nexus_abi::ServiceId;
 use nexus_wire::rng::ENTROPY_MAX;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
-use crate::source::Raw;
+use crate::{erased::Erased, source::Raw};
 
 /// Output after which the generator is reseeded, in bytes.
 pub const RESEED_BYTES: u64 = 1 << 20;
@@ -33,11 +33,11 @@ pub(crate) struct Salt {
 }
 
 /// Random bytes of one reply, erased when they go.
-pub(crate) type Output = Zeroizing<[u8; ENTROPY_MAX]>;
+pub(crate) type Output = Erased<ENTROPY_MAX>;
 
 /// A generator. Its key is used once, and stays in one place.
 pub(crate) struct Generator {
-    key: Zeroizing<[u8; KEY]>,
+    key: Erased<KEY>,
     seeded: bool,
     bytes: u64,
     requests: u64,
@@ -48,13 +48,7 @@ impl Generator {
     /// Not seeded, so always due.
     #[must_use]
     pub(crate) fn new() -> Generator {
-        Generator {
-            key: Zeroizing::new([0; KEY]),
-            seeded: false,
-            bytes: 0,
-            requests: 0,
-            seeded_ns: 0,
-        }
+        Generator { key: Erased::new(), seeded: false, bytes: 0, requests: 0, seeded_ns: 0 }
     }
 
     /// A new key: of raw bytes, of the key before, and of the salt. Either of the first two is
@@ -75,7 +69,7 @@ impl Generator {
 
     /// Back to [`Generator::new`].
     pub(crate) fn erase(&mut self) {
-        self.key.zeroize();
+        self.key.erase();
         self.seeded = false;
     }
 
@@ -107,7 +101,7 @@ mod tests {
     use super::*;
 
     fn raw(byte: u8) -> Raw {
-        let mut raw = Raw::new([0; nexus_virtio::ENTROPY_BLOCK]);
+        let mut raw = Raw::new();
         raw.iter_mut().enumerate().for_each(|(i, b)| *b = byte.wrapping_add(i as u8));
         raw
     }
@@ -129,7 +123,9 @@ mod tests {
     }
 
     fn copy(of: &Generator) -> Generator {
-        Generator { key: of.key.clone(), ..*of }
+        let mut key = Erased::new();
+        key.copy_from_slice(of.key.as_slice());
+        Generator { key, ..*of }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
 mod env;
+mod erased;
 mod generator;
 mod health;
 mod run;

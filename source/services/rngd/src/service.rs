@@ -6,12 +6,11 @@ use nexus_service::{
     Incoming, Outgoing, Service,
     permit::{Permit, authorize},
 };
-use nexus_virtio::ENTROPY_BLOCK;
 use nexus_wire::{
     FRAME_MAX, Status as Common, Tail,
     rng::{ENTROPY_MAX, Health, Op, Reply, Request, Status},
 };
-use zeroize::Zeroize as _;
+use zeroize::zeroize_stack;
 
 use crate::{
     env::{Entropy, Env, ReadStatus, Seed},
@@ -23,7 +22,7 @@ use crate::{
 /// How often the start-up test is tried while the device is too slow for it.
 pub const RETRY_NS: u64 = 1_000_000_000;
 
-/// Stack that is overwritten after every request, in bytes; the cipher uses half of it.
+/// Stack below the request's that is overwritten after it, in bytes; the cipher uses half of it.
 const SCRUBBED: usize = 2048;
 
 type Frame = [u8; FRAME_MAX];
@@ -78,7 +77,7 @@ impl Rngd {
             Op::GetEntropy { n } => {
                 let n = bounded(n)?;
                 let permit = allowed(authorize(env, sender, Entropy))?;
-                let mut out = Output::new([0; ENTROPY_MAX]);
+                let mut out = Output::new();
                 self.draw(&permit, place(&mut out, n)?, env)?;
                 let bytes = out.get(..n).and_then(Tail::new).ok_or(Status::Oversized)?;
                 Ok(request.answer(Status::Ok, Reply::GetEntropy { bytes }).encode(reply))
@@ -86,7 +85,7 @@ impl Rngd {
             Op::GetSeed { n } => {
                 let n = bounded(n)?;
                 let permit = allowed(authorize(env, sender, Seed))?;
-                let mut out = Output::new([0; ENTROPY_MAX]);
+                let mut out = Output::new();
                 self.draw_fresh(&permit, place(&mut out, n)?, env)?;
                 let bytes = out.get(..n).and_then(Tail::new).ok_or(Status::Oversized)?;
                 Ok(request.answer(Status::Ok, Reply::GetSeed { bytes }).encode(reply))
@@ -132,7 +131,7 @@ impl Rngd {
     /// A new key of fresh raw bytes and the old key. A source that fails a test takes the old
     /// generator with it.
     fn reseed<E: Env>(&mut self, env: &mut E) -> Result<(), Status> {
-        let mut raw = Raw::new([0; ENTROPY_BLOCK]);
+        let mut raw = Raw::new();
         let read = self.source.read(&mut raw, env);
         if self.source.health() != Health::Well {
             self.generator.erase();
@@ -178,7 +177,8 @@ impl<E: Env> Service<E> for Rngd {
                 refusal.encode(reply)
             }
         };
-        scrub();
+        // Hash and cipher left copies of keys on it.
+        zeroize_stack::<SCRUBBED>();
         Outgoing::bytes(len)
     }
 
@@ -189,13 +189,6 @@ impl<E: Env> Service<E> for Rngd {
     fn tick(&mut self, env: &mut E) {
         self.start(env);
     }
-}
-
-/// Overwrites the stack that hash and cipher worked on: their copies of keys are not ours to
-/// erase. What is deeper, and registers, it does not reach.
-#[inline(never)]
-fn scrub() {
-    [0u64; SCRUBBED / 8].zeroize();
 }
 
 /// The bound of a request, before anybody is asked: it tells nothing about anybody.

@@ -2,10 +2,11 @@
 
 use nexus_virtio::{ENTROPY_BLOCK, Fault, Taken};
 use nexus_wire::rng::Health;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize as _;
 
 use crate::{
     env::Env,
+    erased::Erased,
     health::{Cutoffs, Tests},
 };
 
@@ -24,7 +25,7 @@ pub const WAKE_UPS_MAX: u32 = 64;
 const POLL_NS: u64 = 1_000_000;
 
 /// One block of raw bytes, erased when it goes.
-pub(crate) type Raw = Zeroizing<[u8; ENTROPY_BLOCK]>;
+pub(crate) type Raw = Erased<ENTROPY_BLOCK>;
 
 /// Marks that a block could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Source {
             return Err(Unavailable);
         }
         self.tests = Tests::new(cutoffs);
-        let mut thrown_away = Raw::new([0; ENTROPY_BLOCK]);
+        let mut thrown_away = Raw::new();
         for _ in 0..START_UP_BYTES.div_ceil(ENTROPY_BLOCK) {
             self.block(&mut thrown_away, env)?;
         }
@@ -111,7 +112,7 @@ impl Source {
         }
         self.not_before_ns = 0;
         self.test(raw).map_err(|health| {
-            raw.zeroize();
+            raw.erase();
             self.fail(health, env);
             Unavailable
         })
@@ -143,7 +144,7 @@ impl Source {
         loop {
             match env.take(raw)? {
                 Taken::Whole | Taken::Short if self.late => {
-                    raw.zeroize();
+                    raw.erase();
                     self.late = false;
                     env.request()?;
                 }
