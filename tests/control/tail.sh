@@ -56,6 +56,55 @@ tail_audit --own --subject controld --cap audit.read --count 2 >"$work/own" ||
 grep -q "allow .*controld.* audit.read (policy)" "$work/own" || fail "not decided: $(cat "$work/own")"
 step "the reader's own questions are audited"
 
+# The export is a file that proves itself, or says where it was touched.
+verify() {
+  status=0
+  nx audit verify "$@" >"$work/verdict" 2>&1 || status=$?
+}
+nx audit export --socket "$socket" --format native -o "$work/trail.nxa" 2>"$work/said" ||
+  fail "no native export: $(cat "$work/said")"
+verify "$work/trail.nxa"
+[ "$status" = 3 ] || [ "$status" = 0 ] || fail "the export does not verify: $(cat "$work/verdict")"
+grep -q "checkpoints hold" "$work/verdict" || fail "no checkpoint: $(cat "$work/verdict")"
+newest=$(awk '$1 == "newest" { print $2 }' "$work/verdict")
+step "a native export verifies offline: $(grep -o '[0-9]* records, [0-9]* to [0-9]*' "$work/verdict")"
+
+# One flipped bit in the third record: lanes of 48 bytes come first, a record takes 168.
+third=$(perl -e '
+  open(my $f, "+<:raw", $ARGV[0]) or die; local $/; my $b = <$f>;
+  my $at = 16; $at += 48 while ord(substr($b, $at, 1)) == 1;
+  $at += 2 * 168;
+  die "no record" unless ord(substr($b, $at, 1)) == 2;
+  print unpack("Q<", substr($b, $at + 40, 8));
+  substr($b, $at + 40 + 30, 1) ^= chr(1);
+  open(my $o, ">:raw", $ARGV[1]) or die; print $o $b;' "$work/trail.nxa" "$work/flipped.nxa")
+verify "$work/flipped.nxa"
+[ "$status" = 1 ] || fail "a flipped bit verifies: $(cat "$work/verdict")"
+grep -q "Record $third " "$work/verdict" || fail "not named: $third, $(cat "$work/verdict")"
+step "a flipped bit fails, and names record $third"
+
+nx audit export --socket "$socket" --format native -o "$work/later.nxa" 2>/dev/null
+verify "$work/later.nxa" --anchor "$newest"
+grep -q "is the one that was seen" "$work/verdict" || fail "anchor: $(cat "$work/verdict")"
+later=$(awk '$1 == "newest" { print $2 }' "$work/verdict")
+verify "$work/trail.nxa" --anchor "$later"
+[ "$status" = 1 ] || fail "an old copy passes: $(cat "$work/verdict")"
+step "an old copy is told from the newest"
+
+for format in jsonl ocsf cef; do
+  nx audit export "$work/later.nxa" --format "$format" -o "$work/trail.$format" 2>/dev/null ||
+    fail "no $format"
+done
+perl -MJSON::PP -ne 'my $r = decode_json($_); die "jsonl" unless $r->{seq} && $r->{op}' \
+  "$work/trail.jsonl" || fail "jsonl is not valid"
+perl -MJSON::PP -ne 'my $r = decode_json($_);
+  die "ocsf" unless $r->{class_uid} && $r->{type_uid} == $r->{class_uid} * 100 + $r->{activity_id}
+    && exists $r->{time} && $r->{metadata}{version}' "$work/trail.ocsf" || fail "ocsf is not valid"
+if grep -qvE '^CEF:0\|Nexus\|nexus-audit\|1\|[a-z_.-]+\|[^|]+\|[0-9]+\|' "$work/trail.cef"; then
+  fail "cef is not valid"
+fi
+step "jsonl, ocsf and cef: $(wc -l <"$work/trail.cef") records each"
+
 status=0
 timeout -s INT --preserve-status 3 target/debug/nx \
   audit tail --socket "$socket" >"$work/live" 2>&1 || status=$?
