@@ -78,8 +78,9 @@ itself, but without --device anybody could have made all of it.";
 const CHECKPOINT_HELP: &str = "Example:
   nx key verify-checkpoint device.keys --device device.pub --trail trail.nxa
 
-A signature is over a checkpoint's number and digest. With --trail the checkpoint of that number is
-taken from the export and compared; `nx audit verify` then proves the records before it.
+A signature is over a checkpoint's number and digest. With --trail the signatures that the export
+carries are checked too, and each signed checkpoint of the file must be in it. `nx audit verify`
+then proves the records before it.
 
 Exit status: 0 signed, and the trail holds that checkpoint; 1 wrong; 3 signed, but no --trail or
 --digest says over what.";
@@ -137,7 +138,7 @@ struct ChainArgs {
 
 #[derive(Debug, clap::Args)]
 struct CheckpointArgs {
-    /// Genesis, certificates and the signed checkpoint
+    /// Genesis and certificates, and signed checkpoints if the trail does not carry them
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
