@@ -72,14 +72,20 @@ pub(crate) struct Index {
     /// The first `len` are slots in order of their names.
     order: [u16; ENTRIES_MAX],
     len: usize,
+    /// Bytes that all entries take in a snapshot.
+    item_bytes: usize,
 }
 
 impl Index {
     pub(crate) const EMPTY: Index =
-        Index { slots: [Slot::EMPTY; ENTRIES_MAX], order: [0; ENTRIES_MAX], len: 0 };
+        Index { slots: [Slot::EMPTY; ENTRIES_MAX], order: [0; ENTRIES_MAX], len: 0, item_bytes: 0 };
 
     pub(crate) fn clear(&mut self) {
-        self.len = 0;
+        (self.len, self.item_bytes) = (0, 0);
+    }
+
+    pub(crate) const fn item_bytes(&self) -> usize {
+        self.item_bytes
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -124,10 +130,15 @@ impl Index {
 
     /// Puts a slot in place of the one of its name, or beside the others. False: no room.
     pub(crate) fn put(&mut self, slot: Slot) -> bool {
-        match self.rank(slot.namespace, slot.key()) {
-            Ok(rank) => self.ranked_mut(rank).map(|old| *old = slot).is_some(),
-            Err(rank) => self.insert(rank, slot).is_some(),
+        let bytes = slot.item_bytes();
+        let replaced = match self.rank(slot.namespace, slot.key()) {
+            Ok(rank) => self.ranked_mut(rank).map(|old| core::mem::replace(old, slot).item_bytes()),
+            Err(rank) => self.insert(rank, slot).map(|()| 0),
+        };
+        if let Some(replaced) = replaced {
+            self.item_bytes = self.item_bytes.saturating_sub(replaced).saturating_add(bytes);
         }
+        replaced.is_some()
     }
 
     fn insert(&mut self, rank: usize, slot: Slot) -> Option<()> {
@@ -152,6 +163,7 @@ impl Index {
     fn take(&mut self, rank: usize) -> Option<()> {
         let len = self.len.checked_sub(1)?;
         let (free, last) = (*self.order.get(rank)?, u16::try_from(len).ok()?);
+        self.item_bytes = self.item_bytes.saturating_sub(self.at(free).item_bytes());
         self.order.get_mut(rank..self.len)?.rotate_left(1);
         self.len = len;
         if free != last {
@@ -172,7 +184,10 @@ mod tests {
 
     fn slot(namespace: u64, name: &str, sequence: u64) -> Slot {
         match Key::new(name.as_bytes()) {
-            Ok(key) => Slot { sequence, ..Slot::named(namespace, key) },
+            Ok(key) => {
+                let value_len = sequence as u16 % 400;
+                Slot { sequence, value_len, ..Slot::named(namespace, key) }
+            }
             Err(fault) => unreachable!("{fault:?}"),
         }
     }
@@ -197,6 +212,8 @@ mod tests {
                 let want: Vec<_> =
                     model.iter().map(|((n, k), s)| ((*n, k.as_bytes()), *s)).collect();
                 assert_eq!(have, want);
+                let bytes: usize = index.iter().map(Slot::item_bytes).sum();
+                assert_eq!(index.item_bytes(), bytes);
             }
         }
     }

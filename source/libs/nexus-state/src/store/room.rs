@@ -24,8 +24,7 @@ pub(super) struct Load {
 impl Load {
     /// Of everything that is live.
     pub(super) fn of(index: &Index) -> Load {
-        let item_bytes = index.iter().map(|slot| slot.item_bytes()).sum();
-        Load { entries: index.len(), item_bytes }
+        Load { entries: index.len(), item_bytes: index.item_bytes() }
     }
 
     /// Of everything that is live once a batch is applied.
