@@ -51,6 +51,16 @@ fn s11_a_batch_that_does_not_fit_is_absent_and_the_store_goes_on() {
             assert!(sequence > mounted.sequence);
             assert_eq!(store.begin_boot([0; 16]), Ok(round + 1));
         }
+        // Also the longest batch there is.
+        for round in 0..50_u8 {
+            let value = [round; 400];
+            let keys: Vec<String> = (0..8).map(|n| format!("k{n}")).collect();
+            let mut batch = Batch::new();
+            for key in &keys {
+                batch.put(1, key.as_bytes(), &value).expect("fits");
+            }
+            store.commit(&batch).expect("replaces eight");
+        }
         store.compact().expect("compacts");
         let mut batch = Batch::new();
         batch.delete(1, b"k1").expect("fits");

@@ -154,3 +154,31 @@ fn s12_a_batch_of_eight_cut_anywhere_is_there_wholly_or_not() {
         }
     }
 }
+
+/// Two attempts at one compaction leave records of the same epoch and number in one region. What
+/// is left of the first behind the second must not look like a log that goes on.
+#[test]
+fn a_snapshot_that_was_given_up_is_not_taken_for_damage() {
+    let put = |n: u64| Step::Commit(vec![(name(1, &format!("k{n}")), Some(vec![n as u8; 100]))]);
+    let many: Vec<Step> = (0..24).map(put).collect();
+    for left in 1..24 {
+        let mut disk = disk(Model::Ordered);
+        assert_eq!(play(&mut disk, &many), many.len());
+        disk.open();
+        // The mount's flush, a snapshot of three records of three sectors, and no superblock.
+        disk.end_after(10, Ending::Cut);
+        assert_eq!(play(&mut disk, &[Step::Compact]), 0);
+        disk.open();
+        // In few records, so that the region is not full before the second attempt.
+        let gone: Vec<u64> = (left..24).collect();
+        let delete = |n: &u64| (name(1, &format!("k{n}")), None);
+        let fewer: Vec<Step> =
+            gone.chunks(8).map(|some| Step::Commit(some.iter().map(delete).collect())).collect();
+        assert_eq!(play(&mut disk, &fewer), fewer.len());
+        disk.open();
+        assert_eq!(play(&mut disk, &[Step::Compact]), 1);
+        let (found, mounted) = contents(&mut disk).unwrap_or_else(|e| panic!("{left}: {e:?}"));
+        assert_eq!(found.len() as u64, left);
+        assert_eq!(mounted.epoch, 2);
+    }
+}

@@ -74,7 +74,7 @@ fn the_fullest_store_is_mounted_read_and_compacted() {
     store.compact().expect("compacts");
     let (compact, sectors) = (begin.elapsed(), store.status().sectors_written - before);
     let begin = Instant::now();
-    drop(store);
+    let _ended = store.into_device();
     let _store = Store::mount(&mut disk, &mut memory, &mount_options()).expect("mounts");
     let mount = begin.elapsed();
     println!(
