@@ -4,7 +4,7 @@
 //! than the decision itself. Whoever holds the frame as words gathers with one shift and one
 //! `or` per word instead ([`PackedName::from_words`]); whoever asks twice gathers once.
 use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
-use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
+use crate::decision::{AuditMode, Decision, Facts};
 use crate::layout::NameHeader;
 use crate::limits::Limits;
 use crate::name::{MIDDLE_BYTES, SHORT_BYTES, pack_long, pack_short};
@@ -106,12 +106,9 @@ impl Policy<'_> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        let Some(cap) = self.find_packed(capability) else {
-            return self.without_capability(subject);
-        };
-        match self.find_row(subject) {
-            Some(row) => self.decide_at(row, cap, facts, limits),
-            None => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
+        match self.find_packed(capability) {
+            Some(cap) => self.decide_capability(subject, cap, facts, limits),
+            None => self.without_capability(subject),
         }
     }
 

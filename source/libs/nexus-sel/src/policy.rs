@@ -111,10 +111,54 @@ impl<'p> Policy<'p> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        let Some(cap) = self.find_capability(capability) else {
-            return self.without_capability(subject);
+        // Rare ways end in calls of their own, so that the usual one keeps nothing across a
+        // call and joins no two results.
+        let Some(words) = pack_short(capability) else {
+            return self.decide_long(subject, capability, facts, limits);
         };
-        match self.find_row(subject) {
+        match self.find_short(&words, capability.len()) {
+            Some(cap) => self.decide_capability(subject, cap, facts, limits),
+            None => self.without_capability(subject),
+        }
+    }
+
+    #[cold]
+    fn decide_long<L: Limits>(
+        &self,
+        subject: u64,
+        capability: &[u8],
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        match self.find_long(capability) {
+            Some(cap) => self.decide_capability(subject, cap, facts, limits),
+            None => self.without_capability(subject),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn decide_capability<L: Limits>(
+        &self,
+        subject: u64,
+        cap: NameHeader,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        match self.id_slot(subject) {
+            Some(row) => self.decide_at(row, cap, facts, limits),
+            None => self.decide_class(subject, cap, facts, limits),
+        }
+    }
+
+    #[cold]
+    fn decide_class<L: Limits>(
+        &self,
+        subject: u64,
+        cap: NameHeader,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        match self.find_class(subject) {
             Some(row) => self.decide_at(row, cap, facts, limits),
             None => Decision::new(Reason::UnknownSubject, audit_of(cap), RuleId::NONE),
         }
