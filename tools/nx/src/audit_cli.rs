@@ -212,6 +212,12 @@ pub(crate) fn run(root: &Path, args: &AuditArgs) -> u8 {
     })
 }
 
+/// The records of an exported trail as JSON lines; `None` if the bytes are none.
+pub(crate) fn json_lines(bytes: &[u8]) -> Option<String> {
+    let records = trail::exported(bytes)?;
+    Some(export::render(&records, export::Format::Jsonl, 0))
+}
+
 /// The trail; what is doubtful about it is said where results are not.
 fn load(source: &Source) -> Result<Trail, String> {
     let trail = source.read(&Key::default())?;

@@ -46,8 +46,14 @@ const DENIED: u8 = 3;
 /// Check, build, explain, test, compare and show the policy
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  nx policy check
+  nx policy explain selftest-client crypto.sign
+  nx policy diff HEAD~1..HEAD
+  nx policy matrix --html
+
 Exit status: 0 fine or allowed, 1 faults, 2 usage, 3 denied (explain); \
-diff and replay: see their help")]
+diff and replay: see their help. docs/policy.md explains the language.")]
 pub(crate) struct PolicyArgs {
     #[command(subcommand)]
     command: Command,
@@ -64,12 +70,37 @@ enum Command {
     /// Parse, resolve and lint; nothing is written
     Check(check::CheckArgs),
     /// Compile to a blob, and write the places of its rules beside it
+    #[command(after_help = "\
+Examples:
+  nx policy build
+  nx policy build -o out/policy.blob && nx policy sign out/policy.blob
+
+The blob is not signed: policyd refuses it until `nx policy sign` has. FILE.rules.json beside it
+says where each rule stands.
+
+Exit status: 0 written, 1 the policy has faults, 2 wrong usage")]
     Build {
         /// Where the blob goes
         #[arg(long, short, default_value = "build/policy.blob")]
         output: PathBuf,
     },
     /// Say what the evaluator decides, and which rules speak about it
+    #[command(after_help = "\
+Examples:
+  nx policy explain selftest-client crypto.sign
+  nx policy explain selftest-client route --target logd
+  nx policy explain selftest-client device.keygen --fact bring-up
+  nx policy explain --record trail.nxa#17
+  nx policy explain --record '[2] audit v1 op=check decision=deny ...'
+
+A record names its policy by the beginning of its digest. The policy directory is looked at first,
+then the newest 200 commits that changed it; a policy that is nowhere is an error, because its
+rule numbers mean nothing elsewhere.
+
+Exit status: 0 allowed (--record: explained)
+             1 the policy has faults (--record: no such policy, or no such rule)
+             2 wrong usage
+             3 denied")]
     Explain {
         /// Service name or id
         #[arg(required_unless_present = "record")]
@@ -80,17 +111,30 @@ enum Command {
         /// What the capability is used on: `route --target logd` is `route.logd`
         #[arg(long, value_name = "TARGET")]
         target: Option<String>,
-        /// Explain from an audit record alone: `audit v1 ...` text, JSON, DIGEST:RULE or RULE
+        /// Explain from an audit record alone: FILE#SEQ of a saved log, `audit v1 ...` text, JSON,
+        /// DIGEST:RULE or RULE
         #[arg(long, value_name = "RECORD", conflicts_with_all = ["subject", "capability", "target"])]
         record: Option<String>,
         /// A fact that holds; repeat for more
-        #[arg(long = "fact")]
+        #[arg(long = "fact", value_name = "FACT")]
         facts: Vec<String>,
         /// Seconds since 1970, for expiring rules (unknown if not given)
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         at: u64,
     },
     /// Run the expected decisions in the directory's `tests/`
+    #[command(after_help = "\
+Examples:
+  nx policy test
+  nx policy test --json | jq .untested
+
+An expected decision, in tests/NAME.toml:
+  [[expect]]
+  subject = \"selftest-client\"
+  allow = [\"ipc.core\"]
+  deny = [\"fs.verify\"]
+
+Exit status: 0 all decided as expected, 1 some were not or the policy has faults, 2 wrong usage")]
     Test,
     #[command(flatten)]
     Blob(blob::BlobCommand),
@@ -180,7 +224,7 @@ fn show_faults(json: bool, faults: &Diagnostics) {
     if json {
         println!("{}", render::diagnostics(faults));
     } else {
-        eprint!("{faults}");
+        eprint!("{}", style::Style::of_stderr().diagnostics(&faults.to_string()));
     }
 }
 
@@ -197,7 +241,8 @@ fn build(root: &Path, json: bool, compiled: &Compiled, output: &Path) -> Result<
     if json {
         println!("{}", render::summary(compiled));
     } else {
-        eprint!("{}", compiled.warnings);
+        let warnings = compiled.warnings.to_string();
+        eprint!("{}", style::Style::of_stderr().diagnostics(&warnings));
         println!("{}", render::summary_line(compiled));
         println!("wrote {} and {}", blob.display(), places.display());
     }
@@ -251,7 +296,8 @@ fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
     if args.json {
         println!("{}", render::report(&report));
     } else {
-        eprint!("{}", render::without_verdict(&report.faults));
+        let faults = render::without_verdict(&report.faults);
+        eprint!("{}", style::Style::of_stderr().diagnostics(&faults));
         for rule in &report.untested {
             println!("untested: {}", render::place(rule));
         }

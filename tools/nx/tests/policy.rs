@@ -110,8 +110,16 @@ fn without_commits(text: &str) -> String {
 #[test]
 fn help() {
     let workspace = Workspace::new("help");
-    for command in ["diff", "explain", "replay", "draft", "matrix"] {
+    workspace.golden("help", &["policy", "--help"]);
+    for command in [
+        "check", "build", "explain", "test", "sign", "inspect", "diff", "replay", "draft",
+        "matrix", "schema", "fmt",
+    ] {
         workspace.golden(&format!("help-{command}"), &["policy", command, "--help"]);
+        let text = fs::read_to_string(here("golden").join(format!("help-{command}.txt")));
+        let text = text.expect("golden file");
+        assert!(text.contains("\nExamples:\n"), "{command} teaches by an example");
+        assert!(text.contains("Exit status: "), "{command} says how it ends");
     }
 }
 
@@ -255,6 +263,42 @@ fn explain_finds_the_policy_of_a_record_in_history() {
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     assert_eq!(done.status.code(), Some(0), "{text}");
     assert!(text.contains("tests fs.*"), "{text}");
+}
+
+/// Everything from a saved log alone: the number of the record is all that is typed.
+#[test]
+fn explain_a_kept_record() {
+    let workspace = Workspace::new("kept");
+    workspace.git(&["init", "-q"]);
+    workspace.commit();
+    let tag = digest(&workspace).get(..8).expect("a digest").to_owned();
+    let record = |seq: u32, boot: u32, policy: &str| {
+        format!(
+            "{{\"seq\":{seq},\"boot\":\"{boot:#x}\",\"policy\":\"{policy}\",\"time_ns\":1500000000,\
+             \"op\":\"check_cap\",\"decision\":\"allow\",\"reason\":\"policy\",\"subject\":\"0x14\",\
+             \"target\":null,\"capability\":\"audit.read\",\"rule\":4}}\n"
+        )
+    };
+    let log =
+        [record(7, 1, &tag), record(8, 1, "00c0ffee"), record(9, 1, &tag), record(9, 2, &tag)];
+    fs::write(workspace.root.join("log.jsonl"), log.concat()).expect("writable");
+    // The rule has another number and another line by now.
+    let grant = "[allow]\nselftest-peer = [\"log.read\"]\n";
+    workspace.edit("base.toml", "[allow]\n", grant);
+    workspace.commit();
+    for (name, which) in [
+        ("kept", "log.jsonl#7"),
+        ("kept-boot", "log.jsonl#0x2:9"),
+        ("kept-other-policy", "log.jsonl#8"),
+        ("kept-several", "log.jsonl#9"),
+        ("kept-none", "log.jsonl#12"),
+        ("kept-nonsense", "log.jsonl#twelve"),
+        ("kept-no-file", "lgo.jsonl#7"),
+    ] {
+        workspace.golden(&format!("explain-{name}"), &["policy", "explain", "--record", which]);
+    }
+    let json = ["policy", "explain", "--record", "log.jsonl#8", "--json"];
+    workspace.golden("explain-kept-other-policy-json", &json);
 }
 
 fn digest(workspace: &Workspace) -> String {

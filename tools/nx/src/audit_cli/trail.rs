@@ -76,6 +76,11 @@ pub(super) fn live(socket: &Path) -> Result<Trail, String> {
     Ok(Trail { records, report: None })
 }
 
+/// The records of an export, which its bytes alone do not prove.
+pub(super) fn exported(bytes: &[u8]) -> Option<Vec<Record>> {
+    Entries::open(bytes).ok().map(|_| readable(bytes))
+}
+
 /// Every record that can be read, proven or not.
 fn readable(file: &[u8]) -> Vec<Record> {
     let entries = Entries::open(file).into_iter().flatten().map_while(Result::ok);

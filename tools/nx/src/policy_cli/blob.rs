@@ -16,6 +16,15 @@ use super::{FAULTY, OK};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum BlobCommand {
     /// Sign a compiled policy (default: with the INSECURE bring-up key)
+    #[command(after_help = "\
+Examples:
+  nx policy build && nx policy sign
+  nx policy sign build/policy.blob --key policy.seed -o signed.blob
+
+A seed file holds 64 hexadecimal digits. policyd trusts one key, which its build takes from
+recipes/keys/*.pub.
+
+Exit status: 0 signed, 1 not a policy, no key, or not written, 2 wrong usage")]
     Sign {
         /// The blob; replaced unless --output is given
         #[arg(default_value = "build/policy.blob")]
@@ -28,6 +37,12 @@ pub(crate) enum BlobCommand {
         output: Option<PathBuf>,
     },
     /// Check a blob as policyd does and say what it is; status 1 if policyd would refuse it
+    #[command(after_help = "\
+Examples:
+  nx policy inspect
+  nx policy inspect signed.blob --json
+
+Exit status: 0 policyd would take it (if its version is higher), 1 it would not, 2 wrong usage")]
     Inspect {
         /// The blob
         #[arg(default_value = "build/policy.blob")]

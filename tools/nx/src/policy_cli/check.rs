@@ -6,14 +6,22 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use nexus_sel::authoring::{Compiled, LINTS, Level, expect};
 
-use super::{FAULTY, OK, render};
+use super::{FAULTY, OK, render, style::Style};
 
 /// All lints, for `--deny`.
 const WARNINGS: &str = "warnings";
 
 /// Parse, resolve and lint; nothing is written
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Lints: docs/policy-lints.md. Exit status: 0 no errors, 1 errors")]
+#[command(after_help = "\
+Examples:
+  nx policy check                          errors stop a build, warnings do not
+  nx policy check --deny warnings          for a build server
+  nx policy check --dir drafts/policy --json
+
+docs/policy-lints.md explains every lint.
+
+Exit status: 0 no errors, 1 errors, 2 wrong usage")]
 pub(super) struct CheckArgs {
     /// Make errors of these warnings
     #[arg(long, value_name = "LINT", value_parser = names(), hide_possible_values = true,
@@ -51,7 +59,8 @@ pub(super) fn run(dir: &Path, json: bool, compiled: &Compiled, args: &CheckArgs)
     if json {
         println!("{}", render::summary(&compiled));
     } else {
-        eprint!("{}", render::without_verdict(&compiled.warnings));
+        let warnings = render::without_verdict(&compiled.warnings);
+        eprint!("{}", Style::of_stderr().diagnostics(&warnings));
         println!("{}", render::summary_line(&compiled));
         let warnings = compiled.warnings.count(Level::Warning);
         if errors + warnings > 0 {

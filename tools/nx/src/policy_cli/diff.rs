@@ -25,6 +25,12 @@ pub(super) const WIDER: u8 = 4;
 /// Compares two policies by what they permit
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  nx policy diff                          what you have changed
+  nx policy diff HEAD~1..HEAD             what the last commit changed
+  nx policy diff main...HEAD || [ $? = 3 ]     fail where a branch grants something new
+  nx policy diff old-policy/ build/policy.blob --subject logd
+
 A policy is a directory, a rule file, a blob, or a git revision. What is left out is HEAD on the
 left and the working tree on the right: `nx policy diff` shows what you have changed.
 `A...B` compares B with the commit where it left A: what a branch adds.

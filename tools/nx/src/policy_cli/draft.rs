@@ -27,8 +27,12 @@ use super::{
 /// Writes rules for what was denied because no rule speaks about it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-AUDIT is JSON lines (`nx audit export --format jsonl`) or text with `audit v1 ...` lines; `-` is
-standard input. One rule per observed (subject, capability), never a wildcard or a group. Denials
+Examples:
+  nx policy draft trail.nxa
+  nx policy draft console.log -o recipes/policy/draft.toml
+
+AUDIT is an exported trail, JSON lines (`nx audit export`) or text with `audit v1 ...` lines;
+`-` is standard input. One rule per observed (subject, capability), never a wildcard or a group. Denials
 by a deny rule, by a closed gate or limit, or of unknown names become comments: a rule would not
 or should not change them. So do rules that the policy's own `never` assertions refuse.
 

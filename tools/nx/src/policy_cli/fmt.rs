@@ -21,8 +21,15 @@ const INDENT: &str = "  ";
 
 /// Lay out recipe files the one way; comments and order stay
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 done or nothing to do, 1 a file is not TOML, or --check \
-                        found one to lay out")]
+#[command(after_help = "\
+Examples:
+  nx policy fmt
+  nx policy fmt --check             for a build server
+  nx policy fmt recipes/policy/draft.toml
+
+Exit status: 0 done or nothing to do
+             1 a file is not TOML, or --check found one to lay out
+             2 wrong usage")]
 pub(super) struct FmtArgs {
     /// Write nothing, tell which files would change
     #[arg(long)]

@@ -3,7 +3,11 @@
 mod html;
 mod text;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use nexus_sel::{
     AuditMode, Effect, Sensitivity,
@@ -18,19 +22,28 @@ use super::{
     style::Style,
 };
 
+/// The page, if nobody says where.
+const PAGE: &str = "build/policy-matrix.html";
 /// Cells of a page: a browser sorts and filters this many without stutter.
 const MAX_PAGE_CELLS: usize = 250_000;
 
 /// Shows who may do what
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  nx policy matrix
+  nx policy matrix --html                      write build/policy-matrix.html
+  nx policy matrix --cap 'key.*' --subject '*' --all
+  nx policy matrix --of HEAD~1 --json
+
 The page of --html is one file that loads nothing: sort and filter it, and follow any cell to the
 rule behind it. Same policy, same bytes.
 
 Exit status: 0 shown or written, 1 the policy has faults, 2 wrong usage")]
 pub(super) struct MatrixArgs {
-    /// Write one self-contained HTML page; `-` is standard output
-    #[arg(long, value_name = "FILE")]
+    /// Write one self-contained HTML page, build/policy-matrix.html unless named; `-` is
+    /// standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PAGE)]
     html: Option<PathBuf>,
     /// The policy: directory, rule file, blob or revision (default: the working tree)
     #[arg(long, value_name = "POLICY")]
@@ -131,7 +144,7 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &MatrixArgs) -> Result<u8,
             print!("{page}");
             return Ok(super::OK);
         }
-        fs::write(path, page).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+        write(place, path, &page)?;
         if !json {
             println!("wrote {}", path.display());
             return Ok(super::OK);
@@ -146,6 +159,16 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &MatrixArgs) -> Result<u8,
         print!("{}", text::table(&matrix, Style::of_stdout()));
     }
     Ok(super::OK)
+}
+
+fn write(place: Place<'_>, path: &Path, page: &str) -> Result<(), Failure> {
+    let fault = |e: std::io::Error| Failure::Usage(format!("{}: {e}", path.display()));
+    if path != Path::new(PAGE) {
+        return fs::write(path, page).map_err(fault);
+    }
+    let whole = place.root.join(path);
+    fs::create_dir_all(whole.parent().unwrap_or(place.root)).map_err(fault)?;
+    fs::write(whole, page).map_err(fault)
 }
 
 fn gather(view: &View<'_>, args: &MatrixArgs) -> Matrix {

@@ -1,6 +1,8 @@
 //! `nx policy explain --record`: what an audit record says, months later: which rule of which
 //! policy decided, and where it stands.
 
+use std::path::Path;
+
 use nexus_sel::{Effect, authoring::RuleSource};
 use nexus_wire::audit;
 use serde_json::json;
@@ -31,42 +33,79 @@ enum Match {
     Exact,
     /// The record does not say which policy decided.
     Unsaid,
-    /// The record names another policy, which is nowhere in the history.
-    Wrong,
+    /// The record names another policy, which none of so many commits has.
+    Wrong(usize),
 }
 
 pub(super) fn run(place: Place<'_>, json: bool, text: &str) -> Result<u8, Failure> {
-    let wanted = wanted(text).map_err(Failure::Usage)?;
+    let wanted = wanted(place.root, text)?;
     let (side, matched) = find(place, &wanted)?;
-    let rule = side.rule(wanted.rule);
+    // Of another policy the number would name some other rule: better none.
+    let wrong = matches!(matched, Match::Wrong(_));
+    let rule = side.rule(wanted.rule).filter(|_| !wrong);
     if json {
         println!("{:#}", as_json(&wanted, &side, &matched, rule));
     } else {
         print!("{}", as_text(&wanted, &side, &matched, rule));
+        if let Match::Wrong(searched) = matched {
+            return Err(Failure::Text(no_policy(place, &wanted, &side, searched)));
+        }
     }
     let found = wanted.rule == 0 || rule.is_some();
-    Ok(if found && !matches!(matched, Match::Wrong) { super::OK } else { super::FAULTY })
+    Ok(if found && !wrong { super::OK } else { super::FAULTY })
 }
 
-/// A whole record, `DIGEST:RULE`, or a rule number alone.
-fn wanted(text: &str) -> Result<Wanted, String> {
-    if let Some(record) = records::line_record(text.trim())? {
-        let (digest, rule) = (record.policy.clone(), record.rule);
-        return Ok(Wanted { record: Some(record), digest, rule });
+/// A whole record, where one is kept, `DIGEST:RULE`, or a rule number alone.
+fn wanted(root: &Path, text: &str) -> Result<Wanted, Failure> {
+    if let Some(record) = records::line_record(text.trim()).map_err(Failure::Usage)? {
+        return Ok(of_record(record));
+    }
+    if let Some((file, which)) = text.rsplit_once('#') {
+        return kept(&super::locate(root, Path::new(file)), which).map(of_record);
     }
     let (digest, rule) = match text.trim().rsplit_once(':') {
         Some((digest, rule)) => (Some(digest.to_ascii_lowercase()), rule),
         None => (None, text.trim()),
     };
-    let shape = "give an `audit v1 ...` or JSON record, DIGEST:RULE, or RULE";
-    let rule = rule.parse().map_err(|_| format!("`{}`: {shape}", describe::printable(text)))?;
+    let shape = "give FILE#SEQ, an `audit v1 ...` or JSON record, DIGEST:RULE, or RULE";
+    let nonsense = |_| Failure::Usage(format!("`{}`: {shape}", describe::printable(text)));
+    let rule = rule.parse().map_err(nonsense)?;
     if let Some(digest) = &digest {
         let hex = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !hex || digest.len() < MIN_DIGEST {
-            return Err(format!("`{digest}`: at least {MIN_DIGEST} digits of the policy's digest"));
+            let shape = format!("at least {MIN_DIGEST} digits of the policy's digest");
+            return Err(Failure::Usage(format!("`{}`: {shape}", describe::printable(digest))));
         }
     }
     Ok(Wanted { record: None, digest, rule })
+}
+
+fn of_record(record: Record) -> Wanted {
+    let (digest, rule) = (record.policy.clone(), record.rule);
+    Wanted { record: Some(record), digest, rule }
+}
+
+/// The record with a number in a saved log: `SEQ`, or `BOOT:SEQ` where there are several.
+fn kept(file: &Path, which: &str) -> Result<Record, Failure> {
+    let name = file.display();
+    let number = |text: &str| {
+        let wrong = || format!("`{}`: give FILE#SEQ or FILE#BOOT:SEQ", describe::printable(which));
+        records::parse_number(text).ok_or_else(|| Failure::Usage(wrong()))
+    };
+    let (boot, seq) = match which.split_once(':') {
+        Some((boot, seq)) => (Some(number(boot)?), number(seq)?),
+        None => (None, number(which)?),
+    };
+    let mut found = records::read(file)?.records;
+    let (first, last) = (found.first().map_or(0, |r| r.seq), found.last().map_or(0, |r| r.seq));
+    found.retain(|record| record.seq == seq && boot.is_none_or(|boot| record.boot == boot));
+    if found.len() > 1 {
+        let places = found.iter().map(|record| format!("#{:#x}:{seq}", record.boot));
+        let places = places.collect::<Vec<_>>().join(" or ");
+        return Err(Failure::Usage(format!("{name}: several records {seq}; say {places}")));
+    }
+    let none = || format!("{name}: no record {which}; it holds {first} to {last}");
+    found.pop().ok_or_else(|| Failure::Usage(none()))
 }
 
 /// The policy that decided: the working tree, else the newest commit with the digest.
@@ -80,9 +119,11 @@ fn find(place: Place<'_>, wanted: &Wanted) -> Result<(Side, Match), Failure> {
     }
     let dir = place.dir.to_string_lossy().into_owned();
     let paths = [dir.as_str(), nexus_manifest::authoring::SYSTEM];
-    let commits = git::history(place.root, &paths).unwrap_or_default();
-    let mut progress = Progress::new("searching history", commits.len().min(MAX_COMMITS));
-    for (done, commit) in commits.into_iter().take(MAX_COMMITS).enumerate() {
+    let mut commits = git::history(place.root, &paths).unwrap_or_default();
+    commits.truncate(MAX_COMMITS);
+    let searched = commits.len();
+    let mut progress = Progress::new("searching history", searched);
+    for (done, commit) in commits.into_iter().enumerate() {
         progress.at(done);
         let side = side::load(place, &Spec::Commit(commit.clone(), commit));
         if let Ok(side) = side
@@ -91,7 +132,7 @@ fn find(place: Place<'_>, wanted: &Wanted) -> Result<(Side, Match), Failure> {
             return Ok((side, Match::Exact));
         }
     }
-    now.map(|side| (side, Match::Wrong))
+    now.map(|side| (side, Match::Wrong(searched)))
 }
 
 fn as_json(
@@ -107,7 +148,7 @@ fn as_json(
         "digest": side.digest(),
         "matches": match matched {
             Match::Exact => Some(true),
-            Match::Wrong => Some(false),
+            Match::Wrong(_) => Some(false),
             Match::Unsaid => None,
         },
         "source": rule.map(render::rule),
@@ -132,13 +173,7 @@ fn as_text(wanted: &Wanted, side: &Side, matched: &Match, rule: Option<&RuleSour
     let short = digest.get(..16).unwrap_or(&digest);
     text.push_str(&match (matched, &wanted.digest) {
         (Match::Exact, _) => format!("  policy {short}: {}\n", side.label),
-        (Match::Wrong, Some(wanted)) => format!(
-            "  WRONG POLICY: the record is of {}, {} is {short}, and no commit that changed the \
-             policy has that digest.\n  The rule below is what has that number here; it may be \
-             another one. Check out the tree the image was built from.\n",
-            describe::printable(wanted),
-            side.label
-        ),
+        (Match::Wrong(_), _) => return text,
         _ => format!(
             "  policy {short} ({}); the record does not say which policy decided, so the rule is \
              right only if this one was in force\n",
@@ -147,6 +182,24 @@ fn as_text(wanted: &Wanted, side: &Side, matched: &Match, rule: Option<&RuleSour
     });
     text.push_str(&rule_text(wanted, side, rule));
     text
+}
+
+/// Why a rule number cannot be explained.
+fn no_policy(place: Place<'_>, wanted: &Wanted, side: &Side, searched: usize) -> String {
+    let digest = side.digest();
+    let (dir, label) = (place.dir.display(), &side.label);
+    let history = match searched {
+        0 => "there is no git history to search".to_owned(),
+        MAX_COMMITS => format!("none of the newest {MAX_COMMITS} commits of {dir} has it"),
+        _ => format!("none of the {searched} commits that changed {dir} has it"),
+    };
+    format!(
+        "no policy with digest {}: the {label} is {}, and {history}\n  = rule {} of another \
+         policy is another rule: check out the tree the image was built from",
+        describe::printable(wanted.digest.as_deref().unwrap_or_default()),
+        digest.get(..16).unwrap_or(&digest),
+        wanted.rule,
+    )
 }
 
 fn rule_text(wanted: &Wanted, side: &Side, rule: Option<&RuleSource>) -> String {

@@ -1,4 +1,5 @@
-//! Reads audit records people saved: JSON lines of `nx audit export`, or the text a console shows.
+//! Reads audit records people saved: an exported trail, JSON lines of `nx audit export`, or the
+//! text a console shows.
 
 use std::{fs, io::Read as _, path::Path};
 
@@ -6,6 +7,7 @@ use nexus_wire::audit;
 use serde_json::Value;
 
 use super::{side::Failure, style::Progress};
+use crate::audit_cli;
 
 /// Begins the text form of a record, wherever in a console line it stands.
 const TEXT: &str = "audit v1 ";
@@ -90,12 +92,15 @@ pub(super) fn read(path: &Path) -> Result<Log, Failure> {
     } else {
         bytes = fs::read(path).map_err(wrong)?;
     }
+    if let Some(lines) = audit_cli::json_lines(&bytes) {
+        bytes = lines.into_bytes();
+    }
     // A console may hold any byte between the records; what is not text is not a record.
     let text = String::from_utf8_lossy(&bytes);
     let mut log = parse(&text).map_err(|why| Failure::Text(format!("{name}:{why}")))?;
     if log.records.is_empty() {
-        let help =
-            "expected JSON lines of `nx audit export --format jsonl`, or `audit v1 ...` text";
+        let help = "expected an exported trail, JSON lines of `nx audit export`, or \
+                    `audit v1 ...` text";
         return Err(Failure::Text(format!("{name}: no audit record in it; {help}")));
     }
     sort(&mut log.records);

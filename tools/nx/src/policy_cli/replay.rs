@@ -22,8 +22,13 @@ const DEPENDS: u8 = 5;
 /// Asks a policy again what an audit log says was asked
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-AUDIT is JSON lines (`nx audit export --format jsonl`) or text with `audit v1 ...` lines, such as
-a console transcript; `-` is standard input. Records that the policy did not answer (malformed
+Examples:
+  nx policy replay trail.nxa                          against the working tree
+  nx policy replay console.log --against HEAD~1
+  nx policy replay trail.jsonl --against drafts/policy --fact bring-up
+
+AUDIT is an exported trail, JSON lines (`nx audit export`) or text with `audit v1 ...` lines, such
+as a console transcript; `-` is standard input. Records that the policy did not answer (malformed
 frames, false identities, kernel events) are counted and left out. Token buckets run on the times
 of the records. Records do not say which facts held: unless --fact or --no-facts does, an answer
 that depends on facts and could be the recorded one is listed apart, as \"depends\".

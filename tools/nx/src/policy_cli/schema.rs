@@ -19,6 +19,14 @@ use crate::policy;
 
 /// Write JSON Schema for the recipe files, so that editors complete and check them
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nx policy schema                  write all; .taplo.toml points editors at them
+  nx policy schema rules | jq .     look at one
+
+The schema knows the names of this tree: write it again when the registry changes.
+
+Exit status: 0 written or printed, 1 registry or manifest has faults, 2 wrong usage")]
 pub(super) struct SchemaArgs {
     /// The kind of file to print the schema of; without it, all are written
     #[arg(value_enum)]

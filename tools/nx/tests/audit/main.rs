@@ -181,3 +181,29 @@ fn what_the_daemons_record_is_proven_and_its_rules_are_found() {
     let page = fs::read_to_string(page).unwrap();
     assert!(!page.contains("</script><img"), "names stay data");
 }
+
+/// From what a daemon recorded, as logd exported it, to the line of the policy that decided.
+#[test]
+fn a_recorded_decision_leads_to_its_rule() {
+    let file = write("explained.nxa", &recorded()).display().to_string();
+    let found = nx(&["query", &file, "--op", "route", "--decision", "allow", "--json"]);
+    let line = stdout(&found).lines().next().expect("an allowed route").to_owned();
+    let (_, seq) = line.split_once("\"seq\":").expect("a number");
+    let seq = seq.split(',').next().expect("its end");
+    let explain = |place: &str| {
+        let mut nx = Command::new(env!("CARGO_BIN_EXE_nx"));
+        nx.args(["policy", "explain", "--record", place]).output().expect("nx runs")
+    };
+    let done = explain(&format!("{file}#{seq}"));
+    let text = stdout(&done);
+    assert_eq!(done.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(text.starts_with("ALLOW  ") && text.contains(": working tree\n"), "{text}");
+    assert!(text.contains(" granted  recipes/policy/base.toml:"), "{text}");
+
+    // The export written by hand names a policy that never was.
+    let file = write("foreign.nxa", &export(&by_hand(), false)).display().to_string();
+    let done = explain(&format!("{file}#1"));
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{error}");
+    assert!(error.contains("no policy with digest 12345678"), "{error}");
+}
