@@ -144,6 +144,22 @@ fn schema_is_written_while_the_rules_are_broken() {
     assert_eq!((status, json(&out)["written"].as_array().map(Vec::len)), (Some(0), Some(3)));
 }
 
+/// What docs/policy.md shows of the language is accepted with the registry of this tree.
+#[test]
+fn the_language_in_the_documentation_builds() {
+    let page = fs::read_to_string(root().join("docs/policy.md")).expect("the page");
+    let (_, rest) = page.split_once("## The language").expect("a section");
+    let (_, rest) = rest.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let tree = tree("documented", example, TESTS);
+    fs::remove_dir_all(tree.0.join("tests")).expect("no tests of it");
+    let registry = root().join("recipes/policy/capabilities.toml");
+    fs::copy(registry, tree.0.join("capabilities.toml")).expect("the registry");
+    let (status, out, err) = policy(&tree, &["check"]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.starts_with("policy version 3: 11 rules, "), "{out}");
+}
+
 #[test]
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {

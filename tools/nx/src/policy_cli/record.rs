@@ -61,7 +61,11 @@ fn wanted(root: &Path, text: &str) -> Result<Wanted, Failure> {
         return Ok(of_record(record));
     }
     if let Some((file, which)) = text.rsplit_once('#') {
-        return kept(&super::locate(root, Path::new(file)), which).map(of_record);
+        let path = super::locate(root, Path::new(file));
+        if !path.is_file() {
+            return Err(Failure::Usage(format!("{}: no such file", describe::printable(file))));
+        }
+        return kept(&path, which).map(of_record);
     }
     let (digest, rule) = match text.trim().rsplit_once(':') {
         Some((digest, rule)) => (Some(digest.to_ascii_lowercase()), rule),

@@ -59,7 +59,13 @@ impl Style {
                 return format!("{}: {message}{end}", self.paint(tone, head));
             }
         }
-        let Some(at) = body.find(['|', '-', '=', ':']).filter(|at| {
+        let trimmed = body.trim_start();
+        if let Some(mark) = ["-->", ":::"].into_iter().find(|mark| trimmed.starts_with(mark)) {
+            let rest = trimmed.get(mark.len()..).unwrap_or_default();
+            let left = body.get(..body.len() - trimmed.len()).unwrap_or_default();
+            return format!("{left}{}{rest}{end}", self.paint(Tone::Dim, mark));
+        }
+        let Some(at) = body.find(['|', '=']).filter(|at| {
             let before = body.get(..*at).unwrap_or_default();
             before.bytes().all(|byte| byte == b' ' || byte.is_ascii_digit())
         }) else {
