@@ -12,7 +12,7 @@ use crate::bounds::MAX_NAME_BYTES;
 /// `NXPOLICY`.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"NXPOLICY");
 /// Format of this file; a reader refuses every other.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 pub(crate) const AT_MAGIC: usize = 0;
 pub(crate) const AT_FORMAT: usize = 1;

@@ -16,27 +16,21 @@ pub(crate) fn pack(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
 /// Packs a name that [`pack_short`] refused.
 #[inline]
 pub(crate) fn pack_long(bytes: &[u8]) -> Option<[u64; MAX_NAME_WORDS]> {
-    if bytes.is_empty() || bytes.len() > MAX_NAME_BYTES {
+    let (last, len) = (bytes.last_chunk::<8>()?, bytes.len());
+    if len > MAX_NAME_BYTES {
         return None;
     }
-    if let (Some([first, second]), Some(last), true) = (
-        bytes.as_chunks::<8>().0.first_chunk::<2>().map(|pair| pair.map(u64::from_le_bytes)),
-        bytes.last_chunk::<8>(),
-        bytes.len() <= MIDDLE_BYTES && bytes.len() > SHORT_BYTES,
-    ) {
-        let third = shift_out(last, bytes.len().wrapping_sub(SHORT_BYTES));
-        return Some([first, second, third, 0, 0, 0]);
+    // Words that are not the last one are whole.
+    let (whole, _) = bytes.get(..len.wrapping_sub(1))?.as_chunks::<8>();
+    let end = shift_out(last, (len.wrapping_sub(1) & 7).wrapping_add(1));
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    match whole {
+        [a, b] => Some([word(a), word(b), end, 0, 0, 0]),
+        [a, b, c] => Some([word(a), word(b), word(c), end, 0, 0]),
+        [a, b, c, d] => Some([word(a), word(b), word(c), word(d), end, 0]),
+        [a, b, c, d, e] => Some([word(a), word(b), word(c), word(d), word(e), end]),
+        _ => None,
     }
-    let mut words = [0; MAX_NAME_WORDS];
-    let mut slots = words.iter_mut();
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (chunk, slot) in whole.iter().zip(slots.by_ref()) {
-        *slot = u64::from_le_bytes(*chunk);
-    }
-    if let (false, Some(slot), Some(last)) = (rest.is_empty(), slots.next(), bytes.last_chunk()) {
-        *slot = shift_out(last, rest.len());
-    }
-    Some(words)
 }
 
 /// The words of a packed name that are stored.
@@ -60,6 +54,8 @@ pub(crate) const fn words_of(len: usize) -> usize {
     if len <= SHORT_BYTES { SHORT_WORDS } else { MAX_NAME_WORDS }
 }
 
+/// True where a word that is not aligned is loaded byte by byte.
+const LOADS_BYTES: bool = cfg!(target_arch = "riscv64");
 /// Names up to here take the short way.
 pub(crate) const SHORT_BYTES: usize = 16;
 /// Names up to here have three words that differ from zero.
@@ -76,7 +72,7 @@ pub(crate) fn pack_short(bytes: &[u8]) -> Option<[u64; 2]> {
     match (bytes.last_chunk::<8>(), bytes.last_chunk::<4>()) {
         (_, Some(_)) if len == 8 => Some([first, 0]),
         // Half a word is half the loads where loads are byte by byte.
-        (_, Some(last)) if len <= 12 => {
+        (_, Some(last)) if LOADS_BYTES && len <= 12 => {
             let known = 12_u32.wrapping_sub(len as u32).wrapping_mul(8);
             Some([first, u64::from(u32::from_le_bytes(*last).wrapping_shr(known))])
         }

@@ -106,7 +106,26 @@ impl Policy<'_> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        match self.find_packed(capability) {
+        if capability.len > SHORT_BYTES {
+            return self.decide_packed_long(subject, capability, facts, limits);
+        }
+        let [first, second, ..] = capability.words;
+        match self.find_short(&[first, second], capability.len) {
+            Some(cap) => self.decide_capability(subject, cap, facts, limits),
+            None => self.without_capability(subject),
+        }
+    }
+
+    /// Out of line: the usual way shall not save what only this one needs.
+    #[inline(never)]
+    fn decide_packed_long<L: Limits>(
+        &self,
+        subject: u64,
+        capability: &PackedName,
+        facts: Facts,
+        limits: &mut L,
+    ) -> Decision {
+        match self.find_six(&capability.words, capability.len) {
             Some(cap) => self.decide_capability(subject, cap, facts, limits),
             None => self.without_capability(subject),
         }

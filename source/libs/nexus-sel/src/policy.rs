@@ -111,7 +111,7 @@ impl<'p> Policy<'p> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        // Rare ways end in calls of their own, so that the usual one keeps nothing across a
+        // Other ways end in calls of their own, so that the usual one keeps nothing across a
         // call and joins no two results.
         let Some(words) = pack_short(capability) else {
             return self.decide_long(subject, capability, facts, limits);
@@ -122,7 +122,7 @@ impl<'p> Policy<'p> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn decide_long<L: Limits>(
         &self,
         subject: u64,
@@ -245,13 +245,13 @@ impl<'p> Policy<'p> {
         (differ == 0).then_some(header)
     }
 
-    #[cold]
+    #[inline]
     fn find_long(&self, name: &[u8]) -> Option<NameHeader> {
         self.find_six(&pack_long(name)?, name.len())
     }
 
     /// A name of more than 16 bytes: its slot holds two words of it, its record the others.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_six(&self, words: &[u64; 6], len: usize) -> Option<NameHeader> {
         let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
         let [header, first, second, at] = *self.cap_slots.get(slot)?;
@@ -295,18 +295,22 @@ impl<'p> Policy<'p> {
         limits: &mut L,
     ) -> Decision {
         let audit = audit_of(cap);
-        let word = self.rows.get((row as usize).wrapping_add(cap.position())).copied().unwrap_or(0);
+        // `open` has checked that row and cell exist; were they missing, nothing permits it.
+        let none = Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
+        let Some(word) = self.rows.get((row as usize).wrapping_add(cap.position())) else {
+            return none;
+        };
         let number = word.wrapping_shr(cap.shift()) & NUMBER;
         if number == 0 {
-            return Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
+            return none;
         }
         let at = (word >> ROW_BASE_SHIFT).wrapping_add(number) as usize;
-        let cell = self.cells.get(at).copied().unwrap_or(CELL_DENY);
+        let Some(cell) = self.cells.get(at) else { return none };
         if cell & CELL_CHAIN != 0 {
-            return self.walk(cell as u32 as usize, audit, facts, limits);
+            return self.walk(*cell as u32 as usize, audit, facts, limits);
         }
         let reason = if cell & CELL_DENY != 0 { Reason::DeniedByRule } else { Reason::Allowed };
-        Decision::new(reason, audit, RuleId(cell as u32))
+        Decision::new(reason, audit, RuleId(*cell as u32))
     }
 
     /// Conditional rules of one pair: denials come first, the first rule in force decides.

@@ -10,24 +10,24 @@ pub(crate) struct Seed {
 impl Seed {
     #[inline]
     pub(crate) const fn hash_id(self, id: u64) -> u64 {
-        self.mix(self.mix(self.a, id), 0)
+        fold(id ^ self.a, self.b)
     }
 
     /// Over the stored words of a name: two or six. Padding is zero and no name has a zero
     /// byte, so the words alone tell names apart.
     #[inline]
     pub(crate) fn hash_name(self, words: &[u64]) -> u64 {
-        let mixed = words.iter().fold(self.a, |hash, word| self.mix(hash, *word));
-        self.mix(mixed, 0)
+        let (pairs, _) = words.as_chunks::<2>();
+        pairs.iter().fold(0, |hash, [one, two]| fold(hash ^ one ^ self.a, two ^ self.b))
     }
+}
 
-    /// A product carries differences upwards only; folding the upper half back before the
-    /// next product lets every input bit reach the bits that are used.
-    #[inline]
-    const fn mix(self, hash: u64, word: u64) -> u64 {
-        let mixed = (hash ^ word).wrapping_mul(self.b);
-        mixed ^ (mixed >> 32)
-    }
+/// Both halves of a product: every bit of either factor reaches every bit of it. Two seeds
+/// under which one factor is zero hash alike; the compiler tries others then.
+#[inline]
+const fn fold(one: u64, two: u64) -> u64 {
+    let product = (one as u128).wrapping_mul(two as u128);
+    (product as u64) ^ (product >> 64) as u64
 }
 
 /// Bucket bits of a hash: the top 16, more than any table has buckets.
@@ -36,10 +36,10 @@ pub(crate) const fn bucket_bits(hash: u64) -> usize {
     (hash >> 48) as usize
 }
 
-/// Slot bits of a hash: the 16 below; the caller masks.
+/// Slot bits of a hash: from the bottom; the caller masks.
 #[inline]
 pub(crate) const fn slot_bits(hash: u64) -> usize {
-    (hash >> 32) as usize
+    hash as usize
 }
 
 /// The seed and displacements of one table; the slots themselves differ per table. Both
