@@ -5,7 +5,10 @@
     clippy::panic,
     reason = "tests"
 )]
-use fuzz_entries::{Mutator, policy_blob, policy_toml, registry_toml, reseal, wire_frames, words};
+use fuzz_entries::{
+    Mutator, policy_blob, policy_toml, registry_toml, reseal, state_image, state_records,
+    wire_frames, words,
+};
 use nexus_sel::Policy;
 use nexus_sel::authoring::{Input, SystemNames, compile};
 use nexus_wire::PROTOCOLS;
@@ -129,4 +132,39 @@ fn frames() {
     }
     assert!(taken > 4_000, "{taken} frames decoded: the generator makes only junk");
     println!("{taken} of 40000 generated frames are requests");
+}
+
+/// A record's piece for `state_records`: a batch with one put.
+fn put_piece(key: &str, value: &[u8], sequence: u64) -> Vec<u8> {
+    let mut body = vec![1, key.len() as u8];
+    body.extend((value.len() as u16).to_le_bytes());
+    body.extend(3_u64.to_le_bytes());
+    body.extend(sequence.to_le_bytes());
+    body.extend(key.as_bytes());
+    body.extend(value);
+    let mut piece = vec![1, 1];
+    piece.extend((body.len() as u16).to_le_bytes());
+    piece.extend(body);
+    piece
+}
+
+#[test]
+fn state_disks() {
+    let good = [put_piece("a", b"one", 1), put_piece("slot/0", &[7; 400], 2)].concat();
+    let mut boot = put_piece("a", b"", 1);
+    boot.extend([3, 1, 20, 0, 1, 0, 0, 0]);
+    boot.extend([9; 16]);
+    assert!(state_records(&good) && state_records(&boot), "tagged by the documented rules");
+    let seeds = [good, boot];
+    let mut mutator = Mutator::new(4);
+    let mut mounted = 0;
+    for _ in 0..4_000 {
+        mounted += usize::from(state_records(&mutator.damaged(&seeds)));
+    }
+    for _ in 0..1_000 {
+        state_records(&mutator.bytes(512));
+        state_image(&mutator.bytes(41_000));
+    }
+    assert!(mounted > 100, "most mutations stop somewhere: {mounted}");
+    println!("{mounted} of 4000 mutated logs mount");
 }
