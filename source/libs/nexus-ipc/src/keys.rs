@@ -285,17 +285,17 @@ impl Client {
         body!(reply, Reply::Revoke { durability } => durability)
     }
 
-    /// What vouches for a generation.
+    /// What vouches for the key of a purpose and generation.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn chain<'s, S: Sys>(
         &mut self,
         sys: &'s mut S,
-        generation: u32,
+        (purpose, generation): (u16, u32),
         deadline: Deadline,
     ) -> Result<Link<'s>, KeyError> {
-        let reply = self.ask(sys, Op::Chain { generation }, deadline)?;
+        let reply = self.ask(sys, Op::Chain { purpose, generation }, deadline)?;
         body!(reply, Reply::Chain { first, active, certificate } => {
             Link { first, active, certificate: certificate.as_bytes() }
         })

@@ -72,7 +72,7 @@ pub(super) fn vectors() -> Vectors {
             reply!(2 nonce, S::Ok, R::Rotate { generation, durability: Durable });
         "Revoke.v2.req" = Request ask!(2 nonce, Revoke { generation: 1 });
         "Revoke.v2.rsp" = Response reply!(2 nonce, S::Ok, R::Revoke { durability: Durable });
-        "Chain.v2.req" = Request ask!(2 nonce, Chain { generation: 1 });
+        "Chain.v2.req" = Request ask!(2 nonce, Chain { purpose, generation: 1 });
         "Chain.v2.rsp" = Response reply!(2 nonce, S::Ok, chain);
         "CounterRead.v2.req" = Request ask!(2 nonce, CounterRead { counter: 1 });
         "CounterRead.v2.rsp" = Response reply!(2 nonce, S::Ok, R::CounterRead { value: 8 });

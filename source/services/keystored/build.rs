@@ -1,0 +1,5 @@
+//! Links the program where the manifest says.
+
+fn main() {
+    nexus_build::service();
+}
