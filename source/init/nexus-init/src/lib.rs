@@ -12,6 +12,7 @@ mod connect;
 mod image;
 mod launch;
 mod line;
+mod measure;
 mod objects;
 mod operate;
 mod rule;
@@ -24,7 +25,7 @@ use nexus_service::Ended;
 
 pub use image::ImageError;
 pub use launch::LaunchError;
-pub use operate::{CAPABILITY_RESTART, MAX_DELAY_NS};
+pub use operate::{CAPABILITY_MEASUREMENTS, CAPABILITY_RESTART, MAX_DELAY_NS};
 
 use crate::{line::say, objects::Objects, supervisor::Supervisor};
 

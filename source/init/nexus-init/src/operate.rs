@@ -1,4 +1,5 @@
-//! Operating services: `SV` restart and status, for holders of `service.restart`.
+//! Operating services: `SV` restart and status, for holders of `service.restart`; and what was
+//! measured while they started, for holders of `boot.measurements`.
 
 use nexus_abi::{Handle, Sender, Sys};
 use nexus_ipc::{Deadline, policy::NotAllowed};
@@ -10,7 +11,10 @@ use nexus_wire::{
 
 use crate::{connect::AUTHORITY_NS, supervisor::Supervisor};
 
-/// What both operations ask policy for.
+/// What telling the measurements asks policy for.
+pub const CAPABILITY_MEASUREMENTS: &str = "boot.measurements";
+
+/// What the other operations ask policy for.
 pub const CAPABILITY_RESTART: &str = "service.restart";
 
 /// Longest delay of a restart, each half of it: a request that waits longer is a mistake.
@@ -44,8 +48,11 @@ impl Supervisor<'_> {
             return Err(Status::Denied);
         }
         let deadline = Deadline::after_ns(sys, AUTHORITY_NS);
-        let asked =
-            self.authority.check_cap_delegated(sys, sender.service, CAPABILITY_RESTART, deadline);
+        let capability = match op {
+            Op::Measurements { .. } => CAPABILITY_MEASUREMENTS,
+            Op::Restart { .. } | Op::Status { .. } => CAPABILITY_RESTART,
+        };
+        let asked = self.authority.check_cap_delegated(sys, sender.service, capability, deadline);
         let allowed = match asked {
             Ok(allowed) => allowed,
             Err(NotAllowed::Denied) => return Err(Status::Denied),
@@ -66,6 +73,19 @@ impl Supervisor<'_> {
                 let (state, incarnation, restarts) = self.report(index).ok_or(Status::NotFound)?;
                 Ok(Reply::Status { state, incarnation, restarts })
             }
+            Op::Measurements { index } => Ok(self.measurements(index)),
+        }
+    }
+
+    fn measurements(&self, index: u8) -> Reply {
+        let event = self.measured.events().get(usize::from(index));
+        Reply::Measurements {
+            images: self.measured.events().len() as u32,
+            whole: u8::from(self.measured.is_whole()),
+            log: self.measured.digest(),
+            policy: self.policy_digest(),
+            service: event.map_or(0, |event| event.service),
+            image: event.map_or([0; 32], |event| event.image),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     image::Image,
     launch::launch,
     line::say,
+    measure::{Event, Measurements},
     objects::{Objects, death_bit},
     rule::{Deaths, Verdict},
 };
@@ -66,6 +67,7 @@ pub(crate) struct Supervisor<'m> {
     image: &'m Image,
     objects: Objects,
     pub(crate) authority: policy::Client,
+    pub(crate) measured: Measurements,
     runs: Vec<Run, MAX_SERVICES>,
 }
 
@@ -75,7 +77,8 @@ impl<'m> Supervisor<'m> {
             Run { phase: Phase::Idle, restarts: 0, incarnation: 0, deaths: Deaths::default() };
         let runs = image.manifest.services.iter().map(|_| idle).collect();
         let authority = policy::Client::new(objects.control, 0);
-        Supervisor { image, objects, authority, runs }
+        let measured = Measurements::new();
+        Supervisor { image, objects, authority, measured, runs }
     }
 
     /// Starts what the manifest starts, most important first. They run when init waits.
@@ -88,6 +91,12 @@ impl<'m> Supervisor<'m> {
                 }
             }
         }
+        self.measured.close();
+    }
+
+    /// Digest of the policy the system started with.
+    pub(crate) const fn policy_digest(&self) -> [u8; 32] {
+        self.image.manifest.policy.digest
     }
 
     /// A service that is started and serves, by name: its index and id.
@@ -161,6 +170,10 @@ impl<'m> Supervisor<'m> {
                 if let Some(run) = self.runs.get_mut(index) {
                     run.phase = Phase::Running { process, planned: None };
                     run.incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
+                }
+                if let Some(service) = self.service(index) {
+                    let event = Event { service: service.id, image: service.image.digest };
+                    self.measured.note(event);
                 }
                 true
             }

@@ -25,6 +25,23 @@ pub struct ServiceStatus {
     pub restarts: u32,
 }
 
+/// What the supervisor took down while it started the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measurements {
+    /// Images started.
+    pub images: u32,
+    /// Whether none was left out.
+    pub whole: bool,
+    /// Digest over all of them, in order.
+    pub log: [u8; 32],
+    /// Digest of the policy the system started with.
+    pub policy: [u8; 32],
+    /// The service of the image asked for, 0 beyond the last.
+    pub service: u64,
+    /// Digest of that image.
+    pub image: [u8; 32],
+}
+
 /// A connection to the supervisor.
 #[derive(Debug)]
 pub struct Client {
@@ -73,6 +90,25 @@ impl Client {
         match self.ask(sys, Op::Status { service: service.0 }, deadline)? {
             Reply::Status { state, incarnation, restarts } => {
                 Ok(ServiceStatus { state, incarnation, restarts })
+            }
+            _ => Err(CallError::Protocol),
+        }
+    }
+
+    /// What was measured, and the image at `index`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn measurements<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        index: u8,
+        deadline: Deadline,
+    ) -> Result<Measurements, CallError> {
+        match self.ask(sys, Op::Measurements { index }, deadline)? {
+            Reply::Measurements { images, whole, log, policy, service, image } => {
+                let whole = whole == 1;
+                Ok(Measurements { images, whole, log, policy, service, image })
             }
             _ => Err(CallError::Protocol),
         }

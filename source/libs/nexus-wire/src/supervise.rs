@@ -18,8 +18,9 @@ codes! {
 code_field!(State, zero Idle);
 
 protocol! {
-    /// Restarts services and tells how they are. Both operations need `service.restart`.
-    "supervise" magic b"SV" max 64 shortest 4;
+    /// Restarts services and tells how they are: both need `service.restart`. Tells what was
+    /// started: that needs `boot.measurements`.
+    "supervise" magic b"SV" max 160 shortest 4;
     nonce u32 in versions { 1: true };
     reply bit 0x80 order StatusNonce status Status;
     Op => Reply over 'a;
@@ -28,4 +29,9 @@ protocol! {
     1 in [1] Restart { service: u64, after_ns: u64, down_ns: u64 } => ok {};
     /// How a service is: its state, its incarnation and how often it was restarted.
     2 in [1] Status { service: u64 } => ok { state: State, incarnation: u32, restarts: u32 };
+    /// Images started while the system started, in order: how many, whether none was left out,
+    /// the digest over all, the policy's digest, and the image at `index`, zeros beyond the last.
+    3 in [1] Measurements { index: u8 } => ok {
+        images: u32, whole: u8, log: [u8; 32], policy: [u8; 32], service: u64, image: [u8; 32]
+    };
 }

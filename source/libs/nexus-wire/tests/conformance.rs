@@ -233,12 +233,22 @@ fn supervise_vectors() -> Vectors {
     use supervise::{Op, Reply, State};
     let nonce = Some(0x1122_3344);
     let status = Reply::Status { state: State::Restarting, incarnation: 9, restarts: 2 };
+    let measurements = Reply::Measurements {
+        images: 7,
+        whole: 1,
+        log: [0x11; 32],
+        policy: [0x22; 32],
+        service: 4,
+        image: [0x33; 32],
+    };
     vectors!(supervise:
         "Restart.v1.req" = Request
             ask!(1 nonce, Op::Restart { service: 2, after_ns: 1_000, down_ns: 2_000 });
         "Restart.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::Restart {});
         "Status.v1.req" = Request ask!(1 nonce, Op::Status { service: 2 });
         "Status.v1.rsp" = Response reply!(1 nonce, Status::Ok, status);
+        "Measurements.v1.req" = Request ask!(1 nonce, Op::Measurements { index: 3 });
+        "Measurements.v1.rsp" = Response reply!(1 nonce, Status::Ok, measurements);
         "Refused.rsp" = Response reply!(1 nonce, Status::Denied, Reply::Refused { op: 1 });
     )
 }

@@ -24,7 +24,9 @@ use crate::{
 /// Purposes with a key and a certificate of their own.
 pub(crate) const CERTIFIED: [Purpose; 3] = [Purpose::Service, Purpose::Attest, Purpose::Checkpoint];
 /// Most generations of one device: every one leaves a certificate in the store for ever.
-pub const GENERATIONS_MAX: u32 = 48;
+pub const GENERATIONS_MAX: u32 = 12;
+/// Most replaced generations that still verify: each keeps three certificates in the store.
+pub(crate) const OVERLAPS_MAX: u32 = 2;
 
 /// The device's identity.
 pub(crate) struct Identity {
@@ -107,10 +109,13 @@ impl Identity {
         if generation.0 < vault.floor.revoked {
             return KeyState::Revoked;
         }
+        let crowded = self.active().0.saturating_sub(generation.0) > OVERLAPS_MAX;
         match self.chain.standing(generation) {
             Standing::Current => KeyState::Active,
             Standing::Compromised => KeyState::Revoked,
-            Standing::Overlap(window) if window.admits(now).is_ok() => KeyState::Overlap,
+            Standing::Overlap(window) if !crowded && window.admits(now).is_ok() => {
+                KeyState::Overlap
+            }
             Standing::Overlap(_) | Standing::Forgotten => KeyState::Retired,
             Standing::Unknown => KeyState::None,
         }

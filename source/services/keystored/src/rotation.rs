@@ -14,7 +14,7 @@
 
 use nexus_keys::{Certificate, Counter, Error, Generation, Moment, Reason, Window};
 use nexus_wire::{
-    keys::{Rotation, Status},
+    keys::{KeyState, Rotation, Status},
     state::{Change, Pair, VALUE_MAX},
 };
 
@@ -155,8 +155,7 @@ impl Identity {
     fn retire<E: Env>(&self, env: &mut E, vault: &mut Vault) -> Result<(), Status> {
         let now = now(env, vault);
         for generation in 0..self.active().0 {
-            let usable = self.chain.usable(Generation(generation), now).is_ok();
-            if usable && generation >= vault.floor.revoked {
+            if self.state(vault, generation, now) == KeyState::Overlap {
                 continue;
             }
             let names = CERTIFIED.map(|purpose| Name::purpose(generation, purpose.code()));

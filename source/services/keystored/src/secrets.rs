@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Secrets of one sender.
-pub const SLOTS_PER_OWNER: usize = 8;
-/// Secrets of all senders.
-pub const SLOTS_MAX: usize = 48;
+pub const SLOTS_PER_OWNER: usize = 6;
+/// Secrets of all senders: two of the sixty keys the state store has for this service each.
+pub const SLOTS_MAX: usize = 12;
 /// Counters of one sender.
 pub const COUNTERS: usize = 4;
 /// Senders with counters.
-pub const COUNTER_OWNERS: usize = 16;
+pub const COUNTER_OWNERS: usize = 8;
 
 const FLOOR_BODY: usize = 8;
 const COUNTERS_BODY: usize = 8 * COUNTERS;
