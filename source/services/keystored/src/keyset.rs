@@ -88,7 +88,12 @@ pub(crate) fn draw<E: Env>(
     let done = nexus_keys::seal(&vault.root, &RECORD, &header, &salt, body, &mut sealed.bytes);
     sealed.len = done.map_err(|_| Status::Internal)?;
     let keys = parse(&mut payload, &header).map_err(|_| Status::NoEntropy)?;
-    Ok((keys, sealed))
+    // A source that repeats itself would make one key of several.
+    let public =
+        [&keys.identity, &keys.service, &keys.attest, &keys.checkpoint].map(|k| k.public());
+    let repeats =
+        public.iter().enumerate().any(|(at, key)| public.iter().take(at).any(|k| k == key));
+    if repeats { Err(Status::NoEntropy) } else { Ok((keys, sealed)) }
 }
 
 /// Fresh seeds, in one request; the identity is the one committed to, if there is one.

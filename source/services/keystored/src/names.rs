@@ -88,7 +88,8 @@ impl Name {
 /// The owner in the name of a counters record.
 pub(crate) fn owner_of_counters(name: &[u8]) -> Option<u64> {
     let hex = core::str::from_utf8(name.strip_prefix(COUNTERS)?).ok()?;
-    u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16)
+    let digits = hex.len() == 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(hex, 16).ok().filter(|_| digits)
 }
 
 #[cfg(test)]
