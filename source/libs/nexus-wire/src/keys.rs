@@ -11,8 +11,8 @@ use crate::{Bytes, Text, Zero, split, status::status_set};
 
 /// Longest name of a secret, in bytes.
 pub const KEY_MAX: usize = 64;
-/// Longest secret, in bytes: what one sealed record and its floor leave of a batch.
-pub const VALUE_MAX: usize = 224;
+/// Longest secret, in bytes.
+pub const VALUE_MAX: usize = 256;
 /// Longest message to sign or verify in one frame, in bytes.
 pub const MESSAGE_MAX: usize = 384;
 /// Shortest nonce of a quote, in bytes.
@@ -131,13 +131,13 @@ protocol! {
     Op<'a> => Reply<'a> over 'a;
 
     /// Keeps a secret under a name of the sender's own. Needs `keystore.write`.
-    1 in [1] PutPlain { slot: Slot<'a> } => always { value: Bytes<'a, 224> };
+    1 in [1] PutPlain { slot: Slot<'a> } => always { value: Bytes<'a, 256> };
     /// Keeps a secret under a name of the sender's own. Needs `keystore.write`.
     1 in [2] Put { slot: Slot<'a> } => ok { durability: Durability };
     /// The sender's own secret. Needs `keystore.read`.
-    2 in [1, 2] Get { slot: Slot<'a> } => always { value: Bytes<'a, 224> };
+    2 in [1, 2] Get { slot: Slot<'a> } => always { value: Bytes<'a, 256> };
     /// Forgets the sender's own secret. Needs `keystore.write`.
-    3 in [1] DelPlain { slot: Slot<'a> } => always { value: Bytes<'a, 224> };
+    3 in [1] DelPlain { slot: Slot<'a> } => always { value: Bytes<'a, 256> };
     /// Forgets the sender's own secret. Needs `keystore.write`.
     3 in [2] Del { slot: Slot<'a> } => ok { durability: Durability };
     /// Whether `signature` was made for `caller`, in boot `boot`, over `message`, by the device's
@@ -150,13 +150,13 @@ protocol! {
     5 in [2] Sign { message: Bytes<'a, 384> }
     => ok { generation: u32, boot: u32, signature: [u8; 64] };
     /// Makes the device's keys. Needs `device.keygen`.
-    10 in [1] KeygenPlain {} => always { value: Bytes<'a, 224> };
+    10 in [1] KeygenPlain {} => always { value: Bytes<'a, 256> };
     /// Makes the device's keys; the one for services signs at most `max_uses` times and in at
     /// most `max_boots` further boots, 0 is without bound. Needs `device.keygen`.
     10 in [2] Keygen { max_uses: u64, max_boots: u32 }
     => ok { generation: u32, durability: Durability };
     /// The public key that stands for the device. Needs `device.pubkey.read`.
-    11 in [1] DevicePubkey {} => always { value: Bytes<'a, 224> };
+    11 in [1] DevicePubkey {} => always { value: Bytes<'a, 256> };
     /// The public key of a purpose and generation ([`ACTIVE`] for the active one). Needs
     /// `device.pubkey.read`.
     11 in [2] Pubkey { purpose: u16, generation: u32 }
@@ -166,7 +166,7 @@ protocol! {
     12 in [2] DeviceSign { purpose: u16, message: Bytes<'a, 384> }
     => ok { generation: u32, boot: u32, signature: [u8; 64] };
     /// Always refused, and recorded.
-    13 in [1, 2] DevicePrivkey {} => always { value: Bytes<'a, 224> };
+    13 in [1, 2] DevicePrivkey {} => always { value: Bytes<'a, 256> };
     /// Replaces the device's keys by the next generation, which the old one certifies; the old
     /// one verifies for `overlap_boots` more boots and `overlap_ns` of this one. Needs
     /// `key.rotate`.
@@ -220,6 +220,9 @@ impl<'a> Field<'a> for Slot<'a> {
     fn take(input: &'a [u8]) -> Result<(Self, &'a [u8]), Flaw> {
         let (key_len, rest) = u8::take(input)?;
         let (value_len, rest) = u16::take(rest)?;
+        if value_len as usize > VALUE_MAX {
+            return Err(Flaw::TooLarge);
+        }
         let (key, rest) = split(rest, key_len as usize, KEY_MAX)?;
         let (value, rest) = split(rest, value_len as usize, VALUE_MAX)?;
         Ok((Slot::new(key, value).ok_or(Flaw::Malformed)?, rest))

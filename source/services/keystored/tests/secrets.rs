@@ -181,9 +181,9 @@ fn the_same_secret_is_never_sealed_alike() {
         records[key].clone()
     };
     let (one, two) = (record(&disk), record(&fork));
-    assert_eq!(one[..104], two[..104], "the same slot and counter");
-    assert_ne!(one[104..136], two[104..136], "another salt");
-    assert_ne!(one[144..148], two[144..148], "another key stream");
+    assert_eq!(one[..72], two[..72], "the same slot and counter");
+    assert_ne!(one[72..104], two[72..104], "another salt");
+    assert_ne!(one[112..116], two[112..116], "another key stream");
 }
 
 #[test]
