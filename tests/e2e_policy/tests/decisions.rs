@@ -24,7 +24,7 @@ fn granted_is_allowed_and_the_rest_denied() {
         let (mut policy, deadline) = (authority(sys), soon(sys));
         assert!(policy.check(sys, names::SELFTEST_CLIENT, deadline).is_ok());
         assert!(policy.check_cap(sys, ME, "ipc.core", deadline).is_ok());
-        let missing = policy.check_cap(sys, ME, "crypto.sign", deadline);
+        let missing = policy.check_cap(sys, ME, "crypto.derive.statefs", deadline);
         assert_eq!(missing, Err(NotAllowed::Denied));
         let unknown = policy.check_cap(sys, ME, "no.such", deadline);
         assert_eq!(unknown, Err(NotAllowed::Denied));

@@ -59,7 +59,10 @@ fn dead_policyd_allows_nothing() {
         back(sys, ids::POLICYD, old);
         let deadline = soon(sys);
         assert!(policy.check_cap(sys, ME, "ipc.core", deadline).is_ok(), "right again");
-        assert_eq!(policy.check_cap(sys, ME, "crypto.sign", deadline), Err(NotAllowed::Denied));
+        assert_eq!(
+            policy.check_cap(sys, ME, "crypto.derive.statefs", deadline),
+            Err(NotAllowed::Denied)
+        );
     });
 }
 
@@ -75,7 +78,7 @@ fn faults_anywhere_in_policyd_fail_closed() {
             let mut policy = nexus_ipc::policy::Client::new(ep, 1);
             for _ in 0..100 {
                 let deadline = soon(sys);
-                assert!(policy.check_cap(sys, ME, "crypto.sign", deadline).is_err());
+                assert!(policy.check_cap(sys, ME, "crypto.derive.statefs", deadline).is_err());
                 let _either = policy.check_cap(sys, ME, "ipc.core", deadline);
             }
         });

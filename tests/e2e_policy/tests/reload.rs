@@ -134,7 +134,7 @@ fn faults_anywhere_in_a_reload_leave_one_policy_in_force() {
                     Err(other) => panic!("{other:?}"),
                 }
                 let deadline = soon(sys);
-                assert!(policy.check_cap(sys, ME, "crypto.sign", deadline).is_err());
+                assert!(policy.check_cap(sys, ME, "crypto.derive.statefs", deadline).is_err());
             }
         });
     }

@@ -13,14 +13,14 @@ use crate::harness::{Ctx, Failure, Outcome, ensure};
 /// Granted to us in `recipes/policy/base.toml`.
 pub(crate) const GRANTED: &str = "ipc.core";
 /// Registered, and granted to others only.
-const NOT_GRANTED: &str = "crypto.sign";
+const NOT_GRANTED: &str = "crypto.derive.statefs";
 /// Granted to us by a wildcard and taken away by an explicit deny.
 const DENIED_IN_WILDCARD: &str = "fs.verify";
 /// Granted to us by the same wildcard.
 const GRANTED_BY_WILDCARD: &str = "fs.read";
 
 /// Granted to us behind a gate that is closed in a normal boot.
-const BEHIND_CLOSED_GATE: &str = "device.keygen";
+const BEHIND_CLOSED_GATE: &str = "device.key.reload";
 
 /// Opens the connections everything else uses.
 pub(crate) fn open<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {

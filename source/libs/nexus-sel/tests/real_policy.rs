@@ -54,11 +54,12 @@ fn decides() {
     let on = Facts { bits: bring_up.mask, ..Facts::NONE };
     for (subject, capability, facts, expected) in [
         (20, "audit.read", Facts::NONE, Reason::Allowed),
-        (20, "crypto.sign", Facts::NONE, Reason::NotPermitted),
+        (20, "crypto.sign", Facts::NONE, Reason::Allowed),
+        (21, "crypto.sign", Facts::NONE, Reason::NotPermitted),
         (20, "fs.read", Facts::NONE, Reason::Allowed),
         (20, "fs.verify", Facts::NONE, Reason::DeniedByRule),
-        (20, "device.keygen", Facts::NONE, Reason::GateClosed),
-        (20, "device.keygen", on, Reason::Allowed),
+        (20, "device.key.reload", Facts::NONE, Reason::GateClosed),
+        (20, "device.key.reload", on, Reason::Allowed),
         (20, "route.bench-server", Facts::NONE, Reason::NotPermitted),
         (20, "fs.delete", Facts::NONE, Reason::UnknownCapability),
         (99, "ipc.core", Facts::NONE, Reason::UnknownSubject),

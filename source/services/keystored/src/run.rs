@@ -1,0 +1,374 @@
+//! The shell around the state machine: its lanes, and connections to those it asks. The same code
+//! runs in the image and in the simulator.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use nexus_abi::{Call, Handle, ServiceId, Sys, layout::SLOT_CONNECT, layout::SLOT_SERVER};
+use nexus_ipc::{
+    Deadline, connect, policy,
+    rng::{self, RngError},
+    state::{self, StateError},
+    supervise,
+};
+use nexus_keys::Seal;
+use nexus_service::{
+    lane::{Consumer, Producer},
+    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    report::Reporter,
+    serve,
+};
+use nexus_system::{markers, names, slots::keystored as slots};
+use nexus_wire::{
+    Status,
+    audit::{SealReply, SealRequest},
+    state::{Change, State, Status as StateStatus},
+};
+
+use crate::{
+    Env, Keystored, Measured, MemoryStore, NoEntropy, StoreError, StoreStanding, Value, bringup,
+};
+
+/// Exit code: the endpoint is gone, so there is nothing left to do.
+const NO_ENDPOINT: i32 = 1;
+/// How long a connection may take: the supervisor may be starting a service.
+const CONNECT_NS: u64 = 500_000_000;
+/// How long a decision may take. policyd waits for nobody, so this is generous.
+const DECISION_NS: u64 = 100_000_000;
+/// How long entropy may take: the source may be tested again meanwhile.
+const ENTROPY_NS: u64 = 1_000_000_000;
+/// How long the store may take for one commit and its flush.
+const STORE_NS: u64 = 2_000_000_000;
+/// How long the supervisor may take, which asks policyd first.
+const SUPERVISOR_NS: u64 = 500_000_000;
+/// Keys kept without a disk: the device's own, and places for a few secrets.
+const MEMORY_KEYS: usize = 32;
+
+/// Words of the memory that lives as long as the machine runs.
+mod kept {
+    /// The boot that was counted; 0 for none.
+    pub(super) const BOOT: usize = 0;
+    /// Two words that name this boot.
+    pub(super) const ID: usize = 1;
+}
+
+/// Runs keystored until its endpoint is gone.
+///
+/// The ready marker says that the store was read and that there is a lane for records. Without
+/// the store every request is refused and reading it is tried again; without the lane nothing is
+/// done that has to be on record.
+pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
+    if bringup::ENABLED {
+        sys.console(bringup::WARNING);
+    }
+    let reporter = Reporter::open(sys, slots::LANE_KEYS, slots::LANE_KEYS_BYTES);
+    let checkpoints = sys.map_words(slots::LANE_CHECKPOINTS, slots::LANE_CHECKPOINTS_BYTES).ok();
+    let seals = sys.map_words(slots::LANE_SEALS, slots::LANE_SEALS_BYTES).ok();
+    let kept = sys.map_words(slots::KEPT_BOOT, slots::KEPT_BOOT_BYTES).ok();
+    let mut env = Outside {
+        sys,
+        reporter,
+        checkpoints: checkpoints.and_then(|lane| Consumer::attach(lane).ok()),
+        seals: seals.and_then(|lane| Producer::attach(lane).ok()),
+        kept,
+        memory: MemoryStore::default(),
+        backing: None,
+        policyd: None,
+        rngd: None,
+        statefsd: None,
+        measured: None,
+    };
+    let mut service = Keystored::default();
+    let opened = service.prepare(&mut env);
+    if opened && env.reporter.is_wired() {
+        markers::KEYSTORED_READY.emit(env.sys);
+    } else if opened {
+        env.sys.console("keystored: no lane for records, no key will be used\n");
+    } else {
+        env.sys.console("keystored: the store could not be read, nothing is served from it\n");
+    }
+    let mask = slots::LANE_CHECKPOINTS_BIT;
+    let _gone = serve(&mut service, &mut env, Handle::fixed(SLOT_SERVER), mask);
+    NO_ENDPOINT
+}
+
+/// Where what is kept goes. Settled once: what was on a disk is never looked for in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backing {
+    Disk,
+    Memory,
+}
+
+/// The outside of keystored. Connections are made when they are first needed, and again after
+/// one has failed.
+struct Outside<'s, S> {
+    sys: &'s mut S,
+    reporter: Reporter<&'static [AtomicU64]>,
+    checkpoints: Option<Consumer<&'static [AtomicU64]>>,
+    seals: Option<Producer<&'static [AtomicU64]>>,
+    kept: Option<&'static [AtomicU64]>,
+    memory: MemoryStore<MEMORY_KEYS>,
+    backing: Option<Backing>,
+    policyd: Option<policy::Client>,
+    rngd: Option<rng::Client>,
+    statefsd: Option<state::Client>,
+    measured: Option<Measured>,
+}
+
+impl<S: Sys> Outside<'_, S> {
+    /// A channel to a service and a start for nonces.
+    fn channel(&mut self, name: &str) -> Option<(Handle, u32)> {
+        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
+        let ep = connect(self.sys, name, deadline).ok()?;
+        Some((ep, self.sys.now_ns() as u32))
+    }
+
+    fn close(&mut self, cap: Handle) {
+        let _gone_either_way = self.sys.run(Call::CapClose { cap });
+    }
+
+    /// Asks the state store; the connection is kept as long as it answers.
+    fn ask_store<T>(
+        &mut self,
+        question: impl FnOnce(&mut state::Client, &mut S, Deadline) -> Result<T, StateError>,
+    ) -> Result<T, StoreError> {
+        let mut client = match self.statefsd.take() {
+            Some(client) => client,
+            None => {
+                let (ep, seed) = self.channel(names::STATEFSD).ok_or(StoreError::Unavailable)?;
+                state::Client::new(ep, seed)
+            }
+        };
+        let deadline = Deadline::after_ns(self.sys, STORE_NS);
+        let outcome = question(&mut client, self.sys, deadline);
+        if matches!(outcome, Ok(_) | Err(StateError::Refused(_) | StateError::Argument)) {
+            self.statefsd = Some(client);
+        } else {
+            self.close(client.endpoint());
+        }
+        outcome.map_err(store_error)
+    }
+
+    fn ask_rng(
+        &mut self,
+        question: impl FnOnce(&mut rng::Client, &mut S, Deadline) -> Result<(), RngError>,
+    ) -> Result<(), NoEntropy> {
+        let mut client = match self.rngd.take() {
+            Some(client) => client,
+            None => {
+                let (ep, seed) = self.channel(names::RNGD).ok_or(NoEntropy)?;
+                rng::Client::new(ep, seed)
+            }
+        };
+        let deadline = Deadline::after_ns(self.sys, ENTROPY_NS);
+        let outcome = question(&mut client, self.sys, deadline);
+        if matches!(outcome, Ok(()) | Err(RngError::Refused(_))) {
+            self.rngd = Some(client);
+        } else {
+            self.close(client.endpoint());
+        }
+        outcome.map_err(|_| NoEntropy)
+    }
+
+    fn kept_word(&self, at: usize) -> Option<&'static AtomicU64> {
+        self.kept.and_then(|words| words.get(at))
+    }
+}
+
+/// What the store said, in the words of this service. Whatever is not a clear no leaves open
+/// whether a change was made.
+const fn store_error(error: StateError) -> StoreError {
+    match error {
+        StateError::Refused(StateStatus::Integrity) => StoreError::Damaged,
+        StateError::Refused(StateStatus::Rollback) => StoreError::Rollback,
+        StateError::Refused(StateStatus::Quota | StateStatus::Full | StateStatus::BatchLimit)
+        | StateError::Argument => StoreError::Full,
+        _ => StoreError::Unavailable,
+    }
+}
+
+impl<S: Sys> nexus_service::Env for Outside<'_, S> {
+    type Sys = S;
+
+    fn sys(&mut self) -> &mut S {
+        self.sys
+    }
+}
+
+impl<S: Sys> Authorizer for Outside<'_, S> {
+    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
+        let mut client = match self.policyd.take() {
+            Some(client) => client,
+            None => {
+                let (ep, seed) = self.channel(names::POLICYD).ok_or(Status::Unavailable)?;
+                policy::Client::new(ep, seed)
+            }
+        };
+        let sys = &mut *self.sys;
+        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
+        let outcome = policyd.decide(subject, capability);
+        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
+            self.policyd = Some(client);
+        } else {
+            self.close(client.endpoint());
+        }
+        outcome
+    }
+}
+
+impl<S: Sys> Env for Outside<'_, S> {
+    fn now_ns(&mut self) -> u64 {
+        self.sys.now_ns()
+    }
+
+    fn entropy(&mut self, out: &mut [u8]) -> Result<(), NoEntropy> {
+        self.ask_rng(|client, sys, deadline| client.entropy(sys, out, deadline))
+    }
+
+    fn seed(&mut self, out: &mut [u8]) -> Result<(), NoEntropy> {
+        self.ask_rng(|client, sys, deadline| client.seed(sys, out, deadline))
+    }
+
+    fn store_standing(&mut self) -> Result<StoreStanding, StoreError> {
+        if self.backing != Some(Backing::Memory) {
+            let standing = self.ask_store(|client, sys, deadline| client.status(sys, deadline))?;
+            match (standing.state, self.backing) {
+                (
+                    State::Durable | State::WriteThrough | State::ReadOnly | State::Volatile,
+                    None | Some(Backing::Disk),
+                ) => {
+                    self.backing = Some(Backing::Disk);
+                    let durable = standing.state != State::Volatile;
+                    return Ok(StoreStanding { durable, sequence: standing.sequence });
+                }
+                // No disk, said by who would know: memory will do, and every answer says so.
+                (State::Absent, None) => self.backing = Some(Backing::Memory),
+                (State::Refused, _) => return Err(StoreError::Damaged),
+                (_, _) => return Err(StoreError::Unavailable),
+            }
+        }
+        Ok(StoreStanding { durable: false, sequence: self.memory.sequence() })
+    }
+
+    fn store_get(&mut self, key: &[u8], out: &mut Value) -> Result<Option<usize>, StoreError> {
+        if self.backing == Some(Backing::Memory) {
+            return Ok(self.memory.get(key, out));
+        }
+        self.ask_store(|client, sys, deadline| {
+            let Some(value) = client.get(sys, key, deadline)? else { return Ok(None) };
+            let place = out.get_mut(..value.len()).ok_or(StateError::Protocol)?;
+            place.copy_from_slice(value);
+            Ok(Some(value.len()))
+        })
+    }
+
+    fn store_commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if self.backing == Some(Backing::Memory) {
+            return self.memory.commit(changes);
+        }
+        self.ask_store(|client, sys, deadline| client.batch(sys, changes, deadline))
+    }
+
+    fn store_list(
+        &mut self,
+        prefix: &[u8],
+        limit: usize,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        if self.backing == Some(Backing::Memory) {
+            self.memory.list(prefix, limit, each);
+            return Ok(());
+        }
+        let (mut after, mut after_len) = ([0; nexus_wire::state::KEY_MAX], 0usize);
+        let mut left = limit;
+        while left > 0 {
+            let from = after;
+            let from = from.get(..after_len).unwrap_or_default();
+            let found = self.ask_store(|client, sys, deadline| {
+                let wanted = u16::try_from(left).unwrap_or(u16::MAX);
+                let keys = client.list(sys, (prefix, from), wanted, deadline)?;
+                for key in keys.iter() {
+                    each(key);
+                    let place = after.get_mut(..key.len()).ok_or(StateError::Protocol)?;
+                    place.copy_from_slice(key);
+                    after_len = key.len();
+                }
+                Ok(keys.count())
+            })?;
+            if found == 0 {
+                return Ok(());
+            }
+            left = left.saturating_sub(found);
+        }
+        Ok(())
+    }
+
+    fn reporter(&mut self) -> &mut Reporter<&'static [AtomicU64]> {
+        &mut self.reporter
+    }
+
+    /// Asked once: the supervisor answers nobody before its list is closed.
+    fn measured(&mut self) -> Option<Measured> {
+        if self.measured.is_none() {
+            let seed = self.sys.now_ns() as u32;
+            let mut supervisor = supervise::Client::new(Handle::fixed(SLOT_CONNECT), seed);
+            let deadline = Deadline::after_ns(self.sys, SUPERVISOR_NS);
+            let told = supervisor.measurements(self.sys, 0, deadline).ok()?;
+            self.measured = Some(Measured {
+                images: told.images,
+                digest: told.log,
+                policy: told.policy,
+                complete: told.whole,
+            });
+        }
+        self.measured
+    }
+
+    fn kept_boot(&mut self) -> u32 {
+        let word = self.kept_word(kept::BOOT);
+        word.map_or(0, |word| word.load(Ordering::Relaxed) as u32)
+    }
+
+    fn keep_boot(&mut self, boot: u32) {
+        if let Some(word) = self.kept_word(kept::BOOT) {
+            word.store(u64::from(boot), Ordering::Relaxed);
+        }
+    }
+
+    fn boot_id(&mut self) -> [u8; 16] {
+        let (Some(low), Some(high)) = (self.kept_word(kept::ID), self.kept_word(kept::ID + 1))
+        else {
+            return [0; 16];
+        };
+        let mut id = [0; 16];
+        if low.load(Ordering::Relaxed) == 0 && high.load(Ordering::Relaxed) == 0 {
+            if self.entropy(&mut id).is_err() {
+                return [0; 16];
+            }
+            let [first, second] = crate::vault::unwords(&id);
+            low.store(first, Ordering::Relaxed);
+            high.store(second, Ordering::Relaxed);
+        }
+        crate::vault::words([low.load(Ordering::Relaxed), high.load(Ordering::Relaxed)])
+    }
+
+    fn next_checkpoint(&mut self) -> Option<(u64, [u8; 32])> {
+        let lane = self.checkpoints.as_mut()?;
+        for _ in 0..lane.waiting() {
+            let request = lane.pop().and_then(|words| SealRequest::from_words(&words));
+            if let Some(SealRequest { number, digest }) = request {
+                return Some((number, digest));
+            }
+        }
+        None
+    }
+
+    fn return_seal(&mut self, seal: &Seal) -> bool {
+        let Some(lane) = &mut self.seals else { return false };
+        let Seal { number, generation, boot, signature, .. } = *seal;
+        let reply = SealReply { number, generation: generation.0, boot, signature };
+        let returned = lane.push(&reply.to_words()).is_ok();
+        let (notif, bits) = (slots::LANE_SEALS_BELL, slots::LANE_SEALS_BELL_BIT);
+        let _best_effort = self.sys.run(Call::Signal { notif, bits });
+        returned
+    }
+}
