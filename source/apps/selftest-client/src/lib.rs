@@ -10,6 +10,7 @@ mod children;
 mod harness;
 mod ipc_steps;
 mod kernel_steps;
+mod key_steps;
 mod policy_steps;
 mod reload_steps;
 mod restart_steps;
@@ -27,7 +28,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 38] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 46] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -62,6 +63,14 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 38] {
         (m::SELFTEST_RNG_ENTROPY_DENIED, rng_steps::denied),
         (m::SELFTEST_RNG_RESTART, rng_steps::restarted),
         (m::SELFTEST_ED25519_VECTORS, vector_steps::ed25519),
+        (m::SELFTEST_DEVICE_KEY, key_steps::made),
+        (m::SELFTEST_DEVICE_KEY_PUBKEY, key_steps::public_keys),
+        (m::SELFTEST_DEVICE_KEY_PRIVATE_EXPORT_REJECTED, key_steps::export),
+        (m::SELFTEST_KEYSTORED_SIGN, key_steps::signed),
+        (m::SELFTEST_KEYSTORED_SIGN_DENIED, key_steps::sign_denied),
+        (m::SELFTEST_KEYSTORED_SENDER_SCOPE, key_steps::scope),
+        (m::SELFTEST_KEY_ROTATION, key_steps::rotation),
+        (m::SELFTEST_ATTEST_QUOTE, key_steps::attested),
         (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
         (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
         (m::SELFTEST_AUDIT_FLOOD_ACCOUNTING, trail_steps::flood_accounting),
@@ -97,6 +106,15 @@ pub fn run<S: Sys>(sys: &mut S) -> i32 {
                     failed(ctx.sys, marker.text(), why);
                     held = false;
                 }
+            }
+        }
+        match key_steps::persisted(&mut ctx) {
+            Ok(true) => m::SELFTEST_DEVICE_KEY_PERSIST.emit(ctx.sys),
+            // The first boot of this disk: there was nothing to find.
+            Ok(false) => {}
+            Err(why) => {
+                failed(ctx.sys, m::SELFTEST_DEVICE_KEY_PERSIST.text(), why);
+                held = false;
             }
         }
         m::SELFTEST_END.emit(ctx.sys);
