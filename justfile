@@ -33,6 +33,7 @@ test-host:
 test-os-lite:
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p policyd --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p logd --no-default-features --features os-lite
+    RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p keystored --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p statefsd --no-default-features --features os-lite
     RUSTFLAGS='--cfg nexus_env="os"' cargo test --quiet --target-dir target/os-lite -p rngd --no-default-features --features os-lite
 

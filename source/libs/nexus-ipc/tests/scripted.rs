@@ -368,6 +368,12 @@ fn supervise_and_echo_carry_their_values() {
                 let body = sv::Reply::Status { state, incarnation: 7, restarts: 1 };
                 request.answer(Status::Ok, body)
             }
+            sv::Op::Measurements { .. } => {
+                let (log, policy, image) = ([1; 32], [2; 32], [3; 32]);
+                let (images, whole, service) = (2, 1, 4);
+                let body = sv::Reply::Measurements { images, whole, log, policy, service, image };
+                request.answer(Status::Ok, body)
+            }
         };
         Return::Replied { len: reply.encode(frame) as u16, cap: Handle::NONE }
     });
@@ -376,6 +382,8 @@ fn supervise_and_echo_carry_their_values() {
     assert_eq!(refused, Err(CallError::Refused(Status::Denied)));
     let status = client.status(&mut script, SUBJECT, SOON).unwrap();
     assert_eq!((status.state, status.incarnation, status.restarts), (sv::State::Running, 7, 1));
+    let taken = client.measurements(&mut script, 0, SOON).unwrap();
+    assert_eq!((taken.images, taken.whole, taken.image), (2, true, [3; 32]));
 
     let mut peer = Script::new(|request, frame| {
         use nexus_wire::echo::{Op, Reply, Request};
