@@ -134,20 +134,18 @@ impl Client {
             return Err(RngError::Argument);
         }
         let op = if for_key { Op::GetSeed { n } } else { Op::GetEntropy { n } };
-        let got = match self.ask(sys, op, deadline)? {
-            Reply::GetEntropy { bytes } | Reply::GetSeed { bytes } => {
-                let bytes = bytes.as_bytes();
-                let whole = bytes.len() == out.len();
-                if whole {
-                    out.copy_from_slice(bytes);
-                }
-                whole
+        let got = self.ask(sys, op, deadline).and_then(|reply| match reply {
+            Reply::GetEntropy { bytes } | Reply::GetSeed { bytes }
+                if bytes.as_bytes().len() == out.len() =>
+            {
+                out.copy_from_slice(bytes.as_bytes());
+                Ok(())
             }
-            _ => false,
-        };
+            _ => Err(RngError::Protocol),
+        });
         // The message page outlives the call: the only copy is the caller's.
         frame(sys).fill(0);
-        if got { Ok(()) } else { Err(RngError::Protocol) }
+        got
     }
 
     fn ask<'s, S: Sys>(

@@ -101,8 +101,9 @@ fn test_reject_replies_of_another_length_nonce_or_operation() {
     for bit in 0..HEAD.len() * 8 {
         let mut other = whole.clone();
         other[bit / 8] ^= 1 << (bit % 8);
-        let (got, out, _) = ask(Ok(other), 32);
+        let (got, out, script) = ask(Ok(other), 32);
         assert!(got.is_err() && out == [0; 32], "bit {bit}");
+        assert_eq!(script.frame, [0; FRAME_MAX], "what was refused is gone too");
     }
 }
 

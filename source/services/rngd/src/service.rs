@@ -32,6 +32,8 @@ pub struct Rngd {
     cutoffs: Cutoffs,
     source: Source,
     generator: Generator,
+    /// Whether [`Health::Well`] has been said.
+    ready: bool,
     retry_ns: u64,
     reseeds: u64,
     answered: u64,
@@ -44,14 +46,26 @@ impl Rngd {
     pub fn new(cutoffs: Cutoffs) -> Rngd {
         let source = Source::new(cutoffs);
         let generator = Generator::new();
-        Rngd { cutoffs, source, generator, retry_ns: 0, reseeds: 0, answered: 0, refused: 0 }
+        Rngd {
+            cutoffs,
+            source,
+            generator,
+            ready: false,
+            retry_ns: 0,
+            reseeds: 0,
+            answered: 0,
+            refused: 0,
+        }
     }
 
     /// Tests the source and seeds the generator. A device that is only slow is tried again by
     /// the tick.
     pub fn start<E: Env>(&mut self, env: &mut E) {
-        if self.source.start_up(self.cutoffs, env).is_ok() && self.reseed(env).is_ok() {
-            env.health(Health::Well);
+        if self.source.health() == Health::Untested {
+            let _tried_again_later = self.source.start_up(self.cutoffs, env);
+        }
+        if self.source.health() == Health::Well && !self.ready {
+            let _tried_again_later = self.reseed(env);
         }
         self.retry_ns = env.now_ns().saturating_add(RETRY_NS);
     }
@@ -140,6 +154,10 @@ impl Rngd {
         let salt = Salt { incarnation: env.incarnation(), now_ns: env.now_ns() };
         self.generator.reseed(&raw, salt);
         self.reseeds = self.reseeds.saturating_add(1);
+        if !self.ready {
+            self.ready = true;
+            env.health(Health::Well);
+        }
         Ok(())
     }
 
@@ -183,7 +201,8 @@ impl<E: Env> Service<E> for Rngd {
     }
 
     fn next_tick_ns(&self) -> u64 {
-        if self.source.health() == Health::Untested { self.retry_ns } else { u64::MAX }
+        let usable = matches!(self.source.health(), Health::Untested | Health::Well);
+        if usable && !self.ready { self.retry_ns } else { u64::MAX }
     }
 
     fn tick(&mut self, env: &mut E) {

@@ -102,7 +102,6 @@ impl Source {
             Ok(false) => {
                 self.late = true;
                 self.timeouts = self.timeouts.saturating_add(1);
-                self.not_before_ns = env.now_ns().saturating_add(BACK_OFF_NS);
                 return Err(Unavailable);
             }
             Err(_) => {
@@ -137,6 +136,11 @@ impl Source {
     fn fetch<E: Env>(&mut self, raw: &mut Raw, env: &mut E) -> Result<bool, Fault> {
         let begun_ns = env.now_ns();
         let waits = begun_ns >= self.not_before_ns;
+        if waits {
+            // Until this read has succeeded. Only a read that waits moves it: who asks without
+            // pause must not keep the device from ever being waited for again.
+            self.not_before_ns = begun_ns.saturating_add(READ_NS).saturating_add(BACK_OFF_NS);
+        }
         let deadline_ns = begun_ns.saturating_add(if waits { READ_NS } else { 0 });
         let poll_until_ns = begun_ns.saturating_add(POLL_NS).min(deadline_ns);
         let (mut short, mut woken) = (0u32, 0u32);

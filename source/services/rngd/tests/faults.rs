@@ -179,6 +179,44 @@ fn test_reject_a_device_that_never_completes() {
     assert_eq!(bench.due_ns(), u64::MAX);
 }
 
+/// A caller that asks without pause does not keep the device from being waited for again.
+#[test]
+fn impatience_does_not_make_an_outage_last() {
+    let mut rng = SplitMix(10);
+    let mut bench = Bench::boot(numbered(move |n| {
+        if n == BLOCKS_AT_START + 1 { Answer::Never } else { Answer::Block(rng.block()) }
+    }));
+    assert_eq!(bench.seed(CLIENT, 32).0, Status::Unavailable);
+    let rests = bench.outside.rests;
+    while bench.outside.now_ns < 2 * BACK_OFF_NS {
+        assert_eq!(bench.seed(CLIENT, 32).0, Status::Unavailable);
+        bench.outside.now_ns += BACK_OFF_NS / 8;
+    }
+    assert!(bench.outside.rests > rests, "it was waited for again, and not every time");
+    assert!(bench.outside.rests < rests + 4);
+    bench.outside.under_way = Some(Answer::Short);
+    bench.outside.now_ns += BACK_OFF_NS;
+    assert_eq!(bench.seed(CLIENT, 32).0, Status::Ok);
+}
+
+/// The start-up test passes, the first seed does not come: not ready until it has.
+#[test]
+fn ready_is_said_once_and_only_when_there_is_a_seed() {
+    let mut rng = SplitMix(11);
+    let mut bench = Bench::boot(numbered(move |n| {
+        if n == BLOCKS_AT_START { Answer::Never } else { Answer::Block(rng.block()) }
+    }));
+    assert!(bench.outside.said.is_empty());
+    assert_eq!(bench.entropy(CLIENT, 32).0, Status::Unavailable);
+    bench.outside.under_way = Some(Answer::Short);
+    bench.outside.now_ns = bench.due_ns() + BACK_OFF_NS;
+    bench.tick();
+    assert_eq!(bench.outside.said, [Health::Well]);
+    assert_eq!((bench.due_ns(), bench.entropy(CLIENT, 32).0), (u64::MAX, Status::Ok));
+    assert_eq!(bench.seed(CLIENT, 32).0, Status::Ok);
+    assert_eq!(bench.outside.said, [Health::Well], "once");
+}
+
 #[test]
 fn test_reject_interrupts_for_nothing() {
     let mut outside = common::Outside::new(|| Answer::Never);
