@@ -15,4 +15,4 @@ pub use blob::{policy_blob, reseal, words};
 pub use frames::wire_frames;
 pub use mutate::Mutator;
 pub use state::{state_image, state_records};
-pub use toml::{policy_toml, registry_toml};
+pub use toml::{policy_toml, registry_toml, system};

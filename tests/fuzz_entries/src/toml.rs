@@ -1,4 +1,8 @@
 //! Recipe files as somebody typed them.
+use std::{path::Path, sync::LazyLock};
+
+use boot_image::candidates::policy_names;
+use nexus_manifest::authoring::System;
 use nexus_sel::Policy;
 use nexus_sel::authoring::{Diagnostics, Input, SystemNames, compile};
 
@@ -17,7 +21,7 @@ pub fn registry_toml(bytes: &[u8]) {
 
 fn attempt(registry: &[u8], rules: &[u8]) {
     let registry = Input::new("capabilities.toml", registry);
-    match compile(registry, vec![Input::new("base.toml", rules)], &system()) {
+    match compile(registry, vec![Input::new("base.toml", rules)], system()) {
         Ok(compiled) => {
             let policy = Policy::open(&compiled.words).expect("what the compiler wrote");
             assert_eq!(policy.rule_count() as usize, compiled.rules.len());
@@ -36,19 +40,11 @@ fn readable(found: &Diagnostics) {
     assert!(found.items.is_empty() || !found.to_string().is_empty());
 }
 
-/// Services the shipped rules speak about.
-fn system() -> SystemNames {
-    let services = [
-        ("nexus-init", 1),
-        ("policyd", 2),
-        ("logd", 3),
-        ("selftest-client", 20),
-        ("selftest-peer", 21),
-        ("bench-client", 30),
-        ("bench-server", 31),
-        ("probe", 900),
-    ];
-    let providers = ["nexus-init", "policyd", "logd", "selftest-peer", "bench-server"];
-    let services = services.map(|(name, id)| (name.to_owned(), id)).to_vec();
-    SystemNames::new(services, providers.map(str::to_owned).to_vec())
+/// What the shipped rules may name: the services of this tree.
+pub fn system() -> &'static SystemNames {
+    static NAMES: LazyLock<SystemNames> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        policy_names(&System::load(&root).expect("recipes/system.toml"))
+    });
+    &NAMES
 }

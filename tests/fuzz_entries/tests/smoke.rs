@@ -6,11 +6,11 @@
     reason = "tests"
 )]
 use fuzz_entries::{
-    Mutator, policy_blob, policy_toml, registry_toml, reseal, state_image, state_records,
+    Mutator, policy_blob, policy_toml, registry_toml, reseal, state_image, state_records, system,
     wire_frames, words,
 };
 use nexus_sel::Policy;
-use nexus_sel::authoring::{Input, SystemNames, compile};
+use nexus_sel::authoring::{Input, compile};
 use nexus_wire::PROTOCOLS;
 
 const BASE: &str = include_str!("../../../recipes/policy/base.toml");
@@ -35,11 +35,8 @@ policyd = ["fs.verify"]
 "#;
 
 fn blobs() -> Vec<Vec<u8>> {
-    let services = [("nexus-init", 1), ("policyd", 2), ("logd", 3)];
-    let services = services.map(|(name, id)| (name.to_owned(), id)).to_vec();
-    let system = SystemNames::new(services, vec!["logd".to_owned()]);
     let registry = Input::new("capabilities.toml", REGISTRY);
-    let compiled = compile(registry, vec![Input::new("small.toml", SMALL)], &system);
+    let compiled = compile(registry, vec![Input::new("small.toml", SMALL)], system());
     vec![compiled.unwrap_or_else(|errors| panic!("\n{errors}")).blob]
 }
 
