@@ -123,9 +123,16 @@ answers "after twenty thousand unknown requests that nobody read the answers of"
 if grep -q "died\|panic\|FAIL" "$work/console"; then fail "something died"; fi
 step "nothing died"
 
-kill -- "-$image"
-wait "$image" 2>/dev/null || true
+# The orderly end: the journal's last word first, then the machine, with status 0.
+nx stop --socket "$socket" || fail "no stop"
+status=0
+wait "$image" || status=$?
 image=
+[ "$status" = 0 ] || fail "the image ended with status $status"
+grep -Eq "logd: last checkpoint (un)?signed [0-9]+:[0-9a-f]{64}" "$work/console" ||
+  fail "no last checkpoint"
+grep -q "init: end, verdict 0$" "$work/console" || fail "init did not say the end"
+step "an orderly end: $(grep -o 'last checkpoint.*' "$work/console" | cut -c 1-48)"
 if tail_audit --count 1 2>"$work/said"; then fail "a tail of a dead image"; fi
 grep -q "just start" "$work/said" || fail "no hint after the image went"
 step "a dead image is said to be gone"

@@ -197,6 +197,26 @@ struct ReportArgs {
     filter: Filter,
 }
 
+/// End a running image in good order: its journal makes a last checkpoint first
+#[derive(Debug, clap::Args)]
+pub(crate) struct StopArgs {
+    /// The image's control channel, if not build/run/control.sock
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+}
+
+pub(crate) fn stop(root: &Path, args: &StopArgs) -> u8 {
+    let path = args.socket.clone().unwrap_or_else(|| root.join(crate::qemu::SOCKET));
+    let stopped = channel::Channel::open(&path).and_then(|(mut channel, _)| channel.stop());
+    match stopped {
+        Ok(()) => OK,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            FAULTY
+        }
+    }
+}
+
 pub(crate) fn run(root: &Path, args: &AuditArgs) -> u8 {
     let done = match &args.command {
         Command::Tail(args) => tail::run(root, args),

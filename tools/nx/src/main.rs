@@ -41,6 +41,8 @@ enum Command {
     Gen(gen_docs::GenArgs),
     /// Read, select, explain, hand on and check the audit trail
     Audit(audit_cli::AuditArgs),
+    /// End a running image in good order
+    Stop(audit_cli::StopArgs),
     /// Say what a quote, a chain of keys or a signed checkpoint proves
     Key(key::KeyArgs),
     /// Check, build, explain and test the policy
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Qemu(args) => ExitCode::from(qemu::run(&root, &args)),
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
+        Command::Stop(args) => ExitCode::from(audit_cli::stop(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
         Command::State(args) => ExitCode::from(state::run(&args)),
         Command::Key(_) | Command::Completions(_) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
 mod connect;
+mod end;
 mod image;
 mod launch;
 mod line;
@@ -23,9 +24,10 @@ mod tests;
 use nexus_abi::Sys;
 use nexus_service::Ended;
 
+pub use end::END_NS;
 pub use image::ImageError;
 pub use launch::LaunchError;
-pub use operate::{CAPABILITY_MEASUREMENTS, CAPABILITY_RESTART, MAX_DELAY_NS};
+pub use operate::{CAPABILITY_MEASUREMENTS, CAPABILITY_RESTART, CAPABILITY_SHUTDOWN, MAX_DELAY_NS};
 
 use crate::{line::say, objects::Objects, supervisor::Supervisor};
 

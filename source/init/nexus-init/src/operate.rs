@@ -1,5 +1,6 @@
-//! Operating services: `SV` restart and status, for holders of `service.restart`; and what was
-//! measured while they started, for holders of `boot.measurements`.
+//! Operating services: `SV` restart and status, for holders of `service.restart`; what was measured
+//! while they started, for holders of `boot.measurements`; the end, for holders of
+//! `system.shutdown`.
 
 use nexus_abi::{Handle, Sender, Sys};
 use nexus_ipc::{Deadline, policy::NotAllowed};
@@ -14,8 +15,11 @@ use crate::{connect::AUTHORITY_NS, supervisor::Supervisor};
 /// What telling the measurements asks policy for.
 pub const CAPABILITY_MEASUREMENTS: &str = "boot.measurements";
 
-/// What the other operations ask policy for.
+/// What operations on services ask policy for.
 pub const CAPABILITY_RESTART: &str = "service.restart";
+
+/// What the end of the system asks policy for.
+pub const CAPABILITY_SHUTDOWN: &str = "system.shutdown";
 
 /// Longest delay of a restart, each half of it: a request that waits longer is a mistake.
 pub const MAX_DELAY_NS: u64 = 60_000_000_000;
@@ -51,6 +55,7 @@ impl Supervisor<'_> {
         let capability = match op {
             Op::Measurements { .. } => CAPABILITY_MEASUREMENTS,
             Op::Restart { .. } | Op::Status { .. } => CAPABILITY_RESTART,
+            Op::Shutdown { .. } => CAPABILITY_SHUTDOWN,
         };
         let asked = self.authority.check_cap_delegated(sys, sender.service, capability, deadline);
         let allowed = match asked {
@@ -74,6 +79,10 @@ impl Supervisor<'_> {
                 Ok(Reply::Status { state, incarnation, restarts })
             }
             Op::Measurements { index } => Ok(self.measurements(index)),
+            Op::Shutdown { verdict } => {
+                self.begin_end(sys, verdict, &allowed)?;
+                Ok(Reply::Shutdown {})
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use nexus_wire::{
 use crate::{
     EXIT_HALTED,
     connect::drop_cap,
+    end::Ending,
     image::Image,
     launch::launch,
     line::say,
@@ -69,6 +70,8 @@ pub(crate) struct Supervisor<'m> {
     pub(crate) authority: policy::Client,
     pub(crate) measured: Measurements,
     runs: Vec<Run, MAX_SERVICES>,
+    /// The end of the system, once it has begun.
+    pub(crate) ending: Option<Ending>,
 }
 
 impl<'m> Supervisor<'m> {
@@ -78,7 +81,7 @@ impl<'m> Supervisor<'m> {
         let runs = image.manifest.services.iter().map(|_| idle).collect();
         let authority = policy::Client::new(objects.control, 0);
         let measured = Measurements::new();
-        Supervisor { image, objects, authority, measured, runs }
+        Supervisor { image, objects, authority, measured, runs, ending: None }
     }
 
     /// Starts what the manifest starts, most important first. They run when init waits.
@@ -104,6 +107,18 @@ impl<'m> Supervisor<'m> {
         let serves = |s: &Service| s.start && s.serves && s.name.as_bytes() == name;
         let index = self.image.manifest.services.iter().position(serves)?;
         Some((index, ServiceId(self.service(index)?.id)))
+    }
+
+    /// The service that keeps the audit.
+    pub(crate) fn journal(&self) -> Option<usize> {
+        self.started_with_id(self.image.manifest.journal)
+    }
+
+    /// A running service's notification.
+    pub(crate) fn bell(&self, index: usize) -> Option<Handle> {
+        let runs = |r: &&Run| matches!(r.phase, Phase::Running { .. });
+        self.runs.get(index).filter(runs)?;
+        self.objects.notify(index)
     }
 
     /// A service init started, by id.
@@ -208,6 +223,9 @@ impl<'m> Supervisor<'m> {
             return;
         };
         let Ok([state, detail, address, _]) = sys.info(process, Topic::Process) else { return };
+        if state > RUNNING && self.ending.is_some() && self.journal() == Some(index) {
+            return self.end_if_due(sys, true);
+        }
         let name = self.name(index);
         match state {
             EXITED => say(sys, format_args!("init: {name} died: exit {}", detail as i32)),
@@ -271,6 +289,7 @@ impl<'m> Supervisor<'m> {
 
     /// Does what is due: ends what is to be restarted, starts what has waited long enough.
     fn run_due<S: Sys>(&mut self, sys: &mut S) {
+        self.end_if_due(sys, false);
         let now = sys.now_ns();
         for index in 0..self.runs.len() {
             self.kill_if_due(sys, index, now);
@@ -293,6 +312,7 @@ impl<'m> Supervisor<'m> {
 }
 
 /// States of `Topic::Process`.
+const RUNNING: u64 = 1;
 const EXITED: u64 = 2;
 const FAULTED: u64 = 3;
 const KILLED: u64 = 4;
@@ -321,7 +341,8 @@ impl<E: Env> nexus_service::Service<E> for Supervisor<'_> {
     }
 
     fn next_tick_ns(&self) -> u64 {
-        self.runs.iter().map(Supervisor::due_ns).min().unwrap_or(u64::MAX)
+        let end_ns = self.ending.map_or(u64::MAX, |ending| ending.by_ns);
+        self.runs.iter().map(Supervisor::due_ns).min().unwrap_or(u64::MAX).min(end_ns)
     }
 
     fn tick(&mut self, env: &mut E) {

@@ -114,6 +114,19 @@ impl Client {
         }
     }
 
+    /// Ends the system: the answer comes first, then the journal's last checkpoint.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn shutdown<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        verdict: u8,
+        deadline: Deadline,
+    ) -> Result<(), CallError> {
+        self.ask(sys, Op::Shutdown { verdict }, deadline).map(|_| ())
+    }
+
     fn ask<S: Sys>(&mut self, sys: &mut S, op: Op, deadline: Deadline) -> Result<Reply, CallError> {
         let nonce = Some(self.nonces.next());
         let len = Request { version: VERSION, nonce, op }.encode(frame(sys));

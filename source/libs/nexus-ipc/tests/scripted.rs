@@ -374,6 +374,8 @@ fn supervise_and_echo_carry_their_values() {
                 let body = sv::Reply::Measurements { images, whole, log, policy, service, image };
                 request.answer(Status::Ok, body)
             }
+            sv::Op::Shutdown { verdict: 3 } => request.answer(Status::Ok, sv::Reply::Shutdown {}),
+            sv::Op::Shutdown { .. } => request.respond(Status::Busy),
         };
         Return::Replied { len: reply.encode(frame) as u16, cap: Handle::NONE }
     });
@@ -384,6 +386,8 @@ fn supervise_and_echo_carry_their_values() {
     assert_eq!((status.state, status.incarnation, status.restarts), (sv::State::Running, 7, 1));
     let taken = client.measurements(&mut script, 0, SOON).unwrap();
     assert_eq!((taken.images, taken.whole, taken.image), (2, true, [3; 32]));
+    assert_eq!(client.shutdown(&mut script, 3, SOON), Ok(()));
+    assert_eq!(client.shutdown(&mut script, 0, SOON), Err(CallError::Refused(Status::Busy)));
 
     let mut peer = Script::new(|request, frame| {
         use nexus_wire::echo::{Op, Reply, Request};

@@ -43,4 +43,6 @@ protocol! {
     => ok { next_seq: u64, overtaken: u8, page: ChainPage<'a> };
     /// The checkpoint with this number; 0 is the newest, made now if there are newer records.
     5 in [1] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 296> };
+    /// Ends the image in good order: the journal makes its last checkpoint first.
+    6 in [1] Stop {} => ok {};
 }

@@ -1,4 +1,5 @@
-//! Operating services: `SV`, answered by the supervisor to holders of `service.restart`.
+//! Operating services: `SV`, answered by the supervisor to holders of `service.restart`, and of
+//! `system.shutdown` for the end of all.
 
 use crate::Status;
 
@@ -17,9 +18,13 @@ codes! {
 }
 code_field!(State, zero Idle);
 
+/// Bit of the journal's notification by which the supervisor tells it that the end has come. The
+/// journal answers by ending.
+pub const SHUTDOWN_BIT: u64 = 1 << 62;
+
 protocol! {
     /// Restarts services and tells how they are: both need `service.restart`. Tells what was
-    /// started: that needs `boot.measurements`.
+    /// started: that needs `boot.measurements`. Ends the system: that needs `system.shutdown`.
     "supervise" magic b"SV" max 160 shortest 4;
     nonce u32 in versions { 1: true };
     reply bit 0x80 order StatusNonce status Status;
@@ -34,4 +39,7 @@ protocol! {
     3 in [1] Measurements { index: u8 } => ok {
         images: u32, whole: u8, log: [u8; 32], policy: [u8; 32], service: u64, image: [u8; 32]
     };
+    /// Answers, has the journal make its last checkpoint, and ends the machine with `verdict`: 0
+    /// is success.
+    4 in [1] Shutdown { verdict: u8 } => ok {};
 }

@@ -249,6 +249,8 @@ fn supervise_vectors() -> Vectors {
         "Status.v1.rsp" = Response reply!(1 nonce, Status::Ok, status);
         "Measurements.v1.req" = Request ask!(1 nonce, Op::Measurements { index: 3 });
         "Measurements.v1.rsp" = Response reply!(1 nonce, Status::Ok, measurements);
+        "Shutdown.v1.req" = Request ask!(1 nonce, Op::Shutdown { verdict: 0 });
+        "Shutdown.v1.rsp" = Response reply!(1 nonce, Status::Ok, Reply::Shutdown {});
         "Refused.rsp" = Response reply!(1 nonce, Status::Denied, Reply::Refused { op: 1 });
     )
 }
@@ -320,6 +322,8 @@ fn control_vectors() -> Vectors {
         "AuditCheckpoint.v1.req" = Request ask!(1 nonce, AuditCheckpoint { number: 0 });
         "AuditCheckpoint.v1.rsp" = Response
             reply!(1 nonce, Status::Ok, R::AuditCheckpoint { checkpoint });
+        "Stop.v1.req" = Request ask!(1 nonce, Stop {});
+        "Stop.v1.rsp" = Response reply!(1 nonce, Status::Ok, R::Stop {});
         "Refused.rsp" = Response reply!(1 nonce, Status::Denied, R::Refused { op: 2 });
     )
 }

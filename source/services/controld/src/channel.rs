@@ -49,6 +49,11 @@ pub trait Outside {
     /// # Errors
     /// As [`Outside::query`].
     fn checkpoint(&mut self, number: u64, out: &mut [u8; CHECKPOINT]) -> Result<(), Status>;
+    /// Has the supervisor end the image.
+    ///
+    /// # Errors
+    /// What it said, or why it said nothing.
+    fn stop(&mut self) -> Result<(), Status>;
     /// What became of the audit records.
     ///
     /// # Errors
@@ -149,6 +154,10 @@ impl Channel {
                 outside.checkpoint(number, &mut bytes)?;
                 let checkpoint = Bytes::new(&bytes).ok_or(Status::Internal)?;
                 Ok(request.answer(Status::Ok, Reply::AuditCheckpoint { checkpoint }).encode(reply))
+            }
+            Op::Stop {} => {
+                outside.stop()?;
+                Ok(request.answer(Status::Ok, Reply::Stop {}).encode(reply))
             }
             Op::Stats {} => {
                 let body = stats(&outside.stats()?);

@@ -1,9 +1,14 @@
 //! The shell around the state machine: the device, its interrupt, and the journal.
 
-use nexus_abi::{Call, Error, Handle, Sys, layout::SLOT_NOTIFY, syscall::SourceOp};
+use nexus_abi::{
+    Call, Error, Handle, Sys,
+    layout::{SLOT_CONNECT, SLOT_NOTIFY},
+    syscall::SourceOp,
+};
 use nexus_ipc::{
-    Deadline, connect,
+    CallError, Deadline, connect,
     log::{AuditFilter, AuditStats, Client, LogError},
+    supervise,
 };
 use nexus_system::{ids, names, slots::controld as slots};
 use nexus_virtio::{BUFFER, Fault, Port, Registers};
@@ -200,6 +205,17 @@ impl<S: Sys> Outside for Line<'_, S> {
             let bytes = client.audit_checkpoint(sys, number, deadline)?;
             *out = bytes.try_into().map_err(|_| LogError::Protocol)?;
             Ok(())
+        })
+    }
+
+    fn stop(&mut self) -> Result<(), Status> {
+        let seed = self.sys.now_ns() as u32;
+        let mut supervisor = supervise::Client::new(Handle::fixed(SLOT_CONNECT), seed);
+        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
+        supervisor.shutdown(self.sys, 0, deadline).map_err(|error| match error {
+            CallError::Refused(status) => status,
+            CallError::Ipc(_) => Status::Unavailable,
+            CallError::Protocol | CallError::Argument => Status::Internal,
         })
     }
 

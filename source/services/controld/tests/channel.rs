@@ -90,6 +90,10 @@ impl Outside for Image {
         if number > 9 { Err(Status::NotFound) } else { Ok(()) }
     }
 
+    fn stop(&mut self) -> Result<(), Status> {
+        self.fails.map_or(Ok(()), Err)
+    }
+
     fn stats(&mut self) -> Result<AuditStats, Status> {
         match self.fails {
             Some(status) => Err(status),
@@ -140,6 +144,18 @@ fn chains_and_checkpoints_come_as_the_journal_gives_them() {
     channel.handle(&request(3, Op::AuditCheckpoint { number: 10 }), &mut image);
     let answers = image.answers();
     assert_eq!(Response::decode(&answers[0]).unwrap().status, Status::NotFound);
+}
+
+#[test]
+fn the_end_is_the_supervisors_to_grant() {
+    let (mut channel, mut image) = (Channel::new(), Image::new(1));
+    for fails in [None, Some(Status::Denied)] {
+        image.fails = fails;
+        channel.handle(&request(1, Op::Stop {}), &mut image);
+        let answers = image.answers();
+        let answer = Response::decode(&answers[0]).unwrap();
+        assert_eq!(answer.status, fails.unwrap_or(Status::Ok));
+    }
 }
 
 #[test]

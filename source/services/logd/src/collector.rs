@@ -5,7 +5,7 @@
 use core::sync::atomic::AtomicU64;
 
 use nexus_abi::{EventKind, FaultCause, KernelEvent, ServiceId, syscall::SPECS};
-use nexus_audit::Checkpoint;
+use nexus_audit::{Checkpoint, Seal};
 use nexus_service::{
     lane::{Consumer, State, Words},
     permit::Permit,
@@ -143,6 +143,28 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     /// Records that something was sent to logd that is no request.
     pub(crate) fn note(&mut self, record: &Record) {
         let _number = self.journal.put(record, Source::Own);
+    }
+
+    /// The system is about to end: writes that down, makes the last checkpoint and asks for its
+    /// signature.
+    pub(crate) fn close<E: Env>(&mut self, env: &mut E) {
+        self.drain(env);
+        let now_ns = env.now_ns();
+        self.note(&Record {
+            time_ns: now_ns,
+            enforcer: ids::LOGD.0,
+            subject: ids::NEXUS_INIT.0,
+            ..Record::new(Op::Shutdown, Decision::None, Reason::Done)
+        });
+        let _newest = self.journal.checkpoint(0, now_ns);
+        self.sealing.ask(&self.journal, now_ns, env);
+    }
+
+    /// The last checkpoint, once it is signed or nobody signs; `late` takes it as it is.
+    pub(crate) fn closed(&mut self, late: bool, now_ns: u64) -> Option<Checkpoint> {
+        self.sealing.take(&mut self.journal, now_ns);
+        let settled = |c: &Checkpoint| late || c.seal != Seal::Unsigned || !self.sealing.is_wired();
+        self.journal.newest_checkpoint().filter(settled)
     }
 
     /// Accounts of one lane, and who fills it; producer 0 if there is none.

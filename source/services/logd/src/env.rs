@@ -2,6 +2,7 @@
 //! who may read.
 
 use nexus_abi::KernelEvent;
+use nexus_audit::Checkpoint;
 use nexus_service::permit::{Action, Authorizer};
 
 /// Reading ordinary entries.
@@ -29,6 +30,9 @@ pub trait Env: Authorizer {
     /// or the ring cannot be read. An event that does not decode is not passed on, so its number
     /// is missing and counts as lost.
     fn kernel_events(&mut self, take: &mut dyn FnMut(&KernelEvent)) -> usize;
+
+    /// Nothing more will be recorded: ends this process, which tells the supervisor.
+    fn end(&mut self, _last: &Checkpoint) {}
 
     /// A checkpoint waits for its signature.
     fn wake_signer(&mut self) {}

@@ -30,4 +30,4 @@ pub use journal::Found;
 pub use ledger::SOURCES;
 pub use run::run;
 pub use sealing::SealLanes;
-pub use service::{Logd, Memory, TICK_NS};
+pub use service::{LAST_SEAL_NS, Logd, Memory, TICK_NS};

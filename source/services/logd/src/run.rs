@@ -1,20 +1,21 @@
 //! The shell around the state machine: maps what is wired, then serves. The same code runs in
 //! the image and in the simulator.
 
-use core::sync::atomic::AtomicU64;
+use core::{fmt::Write as _, sync::atomic::AtomicU64};
 
 use nexus_abi::{
     Call, Handle, KernelEvent, ServiceId, Sys,
     layout::SLOT_SERVER,
     syscall::{CapKind, Topic, VmoKind},
 };
+use nexus_audit::{Checkpoint, Seal};
 use nexus_ipc::{Deadline, connect, policy::Client};
 use nexus_service::{
     permit::{Authorizer, Evidence, PolicyAuthorizer},
     serve,
 };
 use nexus_system::{Outgoing, markers, names, slots::logd as slots};
-use nexus_wire::Status;
+use nexus_wire::{Status, supervise::SHUTDOWN_BIT, text::TextWriter};
 
 use crate::{ENTRIES_BYTES, Env, Found, Lane, Logd, Memory, SOURCES};
 
@@ -50,7 +51,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
         None => sys.console("logd: no journal or no lane, no audit\n"),
     }
     let bells = slots::INCOMING.iter().fold(0, |bits, lane| bits | lane.bit);
-    let mask = bells | slots::KERNEL_LOG_BIT;
+    let mask = bells | slots::KERNEL_LOG_BIT | SHUTDOWN_BIT;
     let mut env = Outside { sys, policyd: None };
     let _gone = serve(&mut service, &mut env, Handle::fixed(SLOT_SERVER), mask);
     NO_ENDPOINT
@@ -151,6 +152,20 @@ impl<S: Sys> Env for Outside<'_, S> {
         let (events, _) = self.sys.frame().as_chunks::<{ KernelEvent::BYTES }>();
         events.iter().take(moved).filter_map(KernelEvent::decode).for_each(|event| take(&event));
         moved
+    }
+
+    /// The line is what an operator can hold a later export against (`--anchor`).
+    fn end(&mut self, last: &Checkpoint) {
+        let mut buf = [0; 160];
+        let mut out = TextWriter::new(&mut buf);
+        let sealed = if last.seal == Seal::Unsigned { "unsigned" } else { "signed" };
+        let _fits = write!(out, "logd: last checkpoint {sealed} {}:", last.number);
+        for byte in last.digest() {
+            let _fits = write!(out, "{byte:02x}");
+        }
+        let _fits = writeln!(out);
+        self.sys.console(out.into_str());
+        let _does_not_return = self.sys.run(Call::ProcExit { proc: Handle::NONE, code: 0 });
     }
 
     fn wake_signer(&mut self) {

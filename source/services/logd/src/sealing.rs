@@ -85,4 +85,9 @@ impl<'v> Sealing<'v> {
             }
         }
     }
+
+    /// Whether there is anybody to sign.
+    pub(crate) const fn is_wired(&self) -> bool {
+        self.ends.is_some()
+    }
 }

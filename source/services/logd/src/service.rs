@@ -13,6 +13,7 @@ use nexus_wire::{
     Bytes, FRAME_MAX, Status as Common,
     audit::{self, ChainPage, Chained, PAGE_MAX, Page, Reason, Record},
     log::{ENTRY_DATA_MAX, EntriesBuilder, Entry, Op, Refusal, Reply, Request, Status},
+    supervise::SHUTDOWN_BIT,
 };
 
 use crate::{
@@ -27,6 +28,9 @@ use crate::{
 /// How often the sources are drained when nobody rings: bounds how old an undelivered record can
 /// get, at 20 wake-ups a second.
 pub const TICK_NS: u64 = 50_000_000;
+
+/// How long the last checkpoint's signature is waited for; half of what the supervisor waits.
+pub const LAST_SEAL_NS: u64 = 500_000_000;
 
 /// The memory logd works in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +50,8 @@ pub struct Logd<'v> {
     audit: Option<Collector<'v>>,
     entries: Option<Entries<'v>>,
     next_tick_ns: u64,
+    /// When to end whether or not the last checkpoint is signed; nothing is drained any more.
+    end_by_ns: Option<u64>,
 }
 
 type Refused = Status;
@@ -60,7 +66,7 @@ impl<'v> Logd<'v> {
             None => (None, None),
         };
         let entries = memory.entries.and_then(Entries::new);
-        (Logd { audit, entries, next_tick_ns: 0 }, found)
+        (Logd { audit, entries, next_tick_ns: 0, end_by_ns: None }, found)
     }
 
     fn answer<E: Env>(
@@ -187,6 +193,20 @@ impl<'v> Logd<'v> {
         Ok(request.answer(Status::Ok, body).encode(reply))
     }
 
+    /// Drains; or, at the end, waits for the last signature and then ends.
+    fn advance<E: Env>(&mut self, env: &mut E) {
+        let Some(audit) = &mut self.audit else { return };
+        match self.end_by_ns {
+            None => audit.drain(env),
+            Some(by_ns) => {
+                let now_ns = env.now_ns();
+                if let Some(last) = audit.closed(now_ns >= by_ns, now_ns) {
+                    env.end(&last);
+                }
+            }
+        }
+    }
+
     /// A frame that is no request leaves a trace under the sender's stamped id, for which only
     /// the sender's own records can be evicted.
     fn note(&mut self, refusal: &Refusal, call: &Incoming<'_>, now_ns: u64) {
@@ -226,10 +246,14 @@ impl<E: Env> Service<E> for Logd<'_> {
         Outgoing::bytes(len)
     }
 
-    fn notified(&mut self, _bits: u64, env: &mut E) {
-        if let Some(audit) = &mut self.audit {
-            audit.drain(env);
+    fn notified(&mut self, bits: u64, env: &mut E) {
+        if bits & SHUTDOWN_BIT != 0 && self.end_by_ns.is_none() {
+            if let Some(audit) = &mut self.audit {
+                audit.close(env);
+            }
+            self.end_by_ns = Some(env.now_ns().saturating_add(LAST_SEAL_NS));
         }
+        self.advance(env);
     }
 
     fn next_tick_ns(&self) -> u64 {
@@ -237,9 +261,7 @@ impl<E: Env> Service<E> for Logd<'_> {
     }
 
     fn tick(&mut self, env: &mut E) {
-        if let Some(audit) = &mut self.audit {
-            audit.drain(env);
-        }
+        self.advance(env);
         self.next_tick_ns = env.now_ns().saturating_add(TICK_NS);
     }
 }

@@ -51,7 +51,7 @@ impl std::fmt::Display for Trouble {
                  program holds the channel",
             ),
             Trouble::Refused(Status::Denied) => {
-                f.write_str("the image's policy denies controld the audit")
+                f.write_str("the image's policy denies this to controld")
             }
             Trouble::Refused(status) => write!(f, "the image refused: {}", status.name()),
             Trouble::Protocol => f.write_str("what the image sent is no answer"),
@@ -138,6 +138,14 @@ impl Channel {
             }
             _ => None,
         })
+    }
+
+    /// Has the image end. It may be gone before its answer is out: that is what was asked for.
+    pub(super) fn stop(&mut self) -> Result<(), Trouble> {
+        match self.ask(Op::Stop {}, |body| matches!(body, Reply::Stop {}).then_some(())) {
+            Err(Trouble::Gone) => Ok(()),
+            other => other,
+        }
     }
 
     /// Where the next record will stand.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::atomic::AtomicU64};
 
 use nexus_abi::{Call, Error, Handle, Return, ServiceId, Sys, layout::FRAME_MAX, syscall::Topic};
-use nexus_system::slots::nexus_init::BOOT_IMAGE;
+use nexus_system::slots::nexus_init::{BOOT_IMAGE, DEVICE_FINISHER};
 use nexus_wire::policy::{Request, Status};
 
 /// What policyd does with the next question.
@@ -162,6 +162,8 @@ impl Sys for Fake {
             | Call::NotifCreate {}
             | Call::EndpointCreate { .. }
             | Call::VmoCreate { .. } => self.handle(),
+            Call::VmMap { vmo, .. } if vmo == DEVICE_FINISHER => Return::Failed(Error::Denied),
+            Call::Signal { .. } => Return::OK,
             Call::VmoSeal { .. } | Call::VmMap { .. } | Call::SourceControl { .. } => Return::OK,
             other => panic!("unexpected {other:?}"),
         }

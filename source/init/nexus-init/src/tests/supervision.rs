@@ -5,11 +5,11 @@ use nexus_service::{Service, step};
 use nexus_wire::{
     FRAME_MAX, Status,
     policy::Status as Decision,
-    supervise::{Op, Reply, Request, Response, State},
+    supervise::{Op, Reply, Request, Response, SHUTDOWN_BIT, State},
 };
 
 use super::{CLIENT, LOGD, POLICYD, booted, fake::Fake, fake::Policyd, image_with, sender};
-use crate::{EXIT_HALTED, Env, MAX_DELAY_NS, supervisor::Supervisor};
+use crate::{END_NS, EXIT_HALTED, Env, MAX_DELAY_NS, supervisor::Supervisor};
 
 /// Positions in the manifest of the tests: their death bits.
 const CLIENT_BIT: u64 = 1;
@@ -195,5 +195,53 @@ fn test_reject_restarts_of_nobody_and_beyond_all_patience() {
         env.0.kill(CLIENT, [2, 0, 0]);
         supervisor.notified(CLIENT_BIT, env);
         assert_eq!(operate(supervisor, env, restart(CLIENT, 0, 0)), Err(Status::Unavailable));
+    });
+}
+
+/// What init ends itself with, if it does; no finisher in these tests.
+fn ended(env: &Env<'_, Fake>) -> Option<i32> {
+    env.0.log.iter().find_map(|call| match call {
+        Call::ProcExit { proc: Handle::NONE, code } => Some(*code),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_end_waits_for_the_journal_and_no_longer_than_its_time() {
+    for answers in [true, false] {
+        booted(&image_with(|_, _| {}), |supervisor, env| {
+            assert_eq!(
+                operate(supervisor, env, Op::Shutdown { verdict: 3 }),
+                Ok(Reply::Shutdown {})
+            );
+            let rung = |call: &Call| matches!(call, Call::Signal { bits: SHUTDOWN_BIT, .. });
+            assert_eq!(env.0.log.iter().filter(|call| rung(call)).count(), 1);
+            let again = operate(supervisor, env, Op::Shutdown { verdict: 0 });
+            assert_eq!(again, Err(Status::Busy));
+            assert_eq!((ended(env), due(supervisor)), (None, END_NS));
+            if answers {
+                env.0.kill(LOGD, [2, 0, 0]);
+                supervisor.notified(LOGD_BIT, env);
+                assert!(env.0.console.ends_with("init: end, verdict 3\n"), "{}", env.0.console);
+            } else {
+                tick(supervisor, env, END_NS - 1);
+                assert_eq!(ended(env), None);
+                tick(supervisor, env, END_NS);
+                assert!(env.0.console.contains("did not answer"));
+            }
+            assert_eq!(ended(env), Some(3));
+        });
+    }
+}
+
+#[test]
+fn test_reject_an_end_policy_does_not_allow() {
+    booted(&image_with(|_, _| {}), |supervisor, env| {
+        for says in [Policyd::Says(Decision::Deny), Policyd::Babbles] {
+            env.0.policyd = says;
+            assert!(operate(supervisor, env, Op::Shutdown { verdict: 0 }).is_err());
+        }
+        tick(supervisor, env, 2 * END_NS);
+        assert_eq!(ended(env), None);
     });
 }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use nexus_audit::{Seal, Signature};
+use nexus_audit::Signature;
 use nexus_service::{
     lane::{Full, Producer},
     permit::{Authorizer, Evidence, authorize},
@@ -459,4 +459,25 @@ fn test_reject_seals_of_checkpoints_that_never_were() {
     let records = all(&collector);
     let told = records.iter().filter(|r| r.op == Op::Seal && r.decision == Decision::Deny);
     assert_eq!(told.map(|r| (r.enforcer, r.target)).collect::<Vec<_>>(), [(4, 7), (4, 0)]);
+}
+
+#[test]
+fn the_last_checkpoint_covers_everything_and_waits_for_its_seal_or_its_time() {
+    let (machine, lanes) = (Machine::new(), [words(LANE_WORDS), words(LANE_WORDS)]);
+    let (mut collector, mut signer) = signing(&machine, &lanes);
+    let mut env = outside();
+    machine.producer().push(&decision(20, 1)).unwrap();
+    collector.close(&mut env);
+    let records = all(&collector);
+    assert_eq!(records.last().unwrap().op, Op::Shutdown, "the last word");
+    assert_eq!(collector.closed(false, 1), None, "not signed yet");
+    let late = collector.closed(true, 1).unwrap();
+    assert_eq!((late.last_seq, late.seal), (records.last().unwrap().seq, Seal::Unsigned));
+    let request = SealRequest::from_words(&signer.requests.pop().unwrap()).unwrap();
+    signer.seals.push(&reply(request.number).to_words()).unwrap();
+    assert_ne!(collector.closed(false, 1).unwrap().seal, Seal::Unsigned);
+    let alone = Machine::new();
+    let mut collector = alone.collector();
+    collector.close(&mut env);
+    assert!(collector.closed(false, 1).is_some(), "nobody signs, so nobody is waited for");
 }
