@@ -54,13 +54,13 @@ fn questions(policy: &Policy<'_>) {
             ask(policy, id, name.as_bytes());
             let subject = policy.subject(id);
             let direct = policy.decide(id, name.as_bytes(), Facts::NONE);
-            assert!(direct.reason != Reason::UnknownCapability, "{name} is listed");
-            assert!(direct.rule.0 <= policy.rule_count(), "{direct:?}");
+            assert!(direct.reason() != Reason::UnknownCapability, "{name} is listed");
+            assert!(direct.rule().0 <= policy.rule_count(), "{direct:?}");
             if let Some(subject) = subject {
                 let quick = policy.decide_interned(subject, *handle, Facts::NONE, &mut NoLimits);
                 assert_eq!(direct, quick, "{id} {name}");
             } else {
-                assert!(direct.reason == Reason::UnknownSubject);
+                assert!(direct.reason() == Reason::UnknownSubject);
             }
         }
         for name in [&b""[..], b"a", b"ipc.core", &[0xff; 16], &[b'a'; 49]] {
@@ -78,6 +78,6 @@ fn ask(policy: &Policy<'_>, id: u64, name: &[u8]) {
         let mut one = [Bucket::FULL];
         let mut limits = Buckets { buckets: &mut one, now_ns: 1 };
         let decision = policy.decide_with(id, name, facts, &mut limits);
-        assert_eq!(decision.is_allow(), decision.reason == Reason::Allowed, "{decision:?}");
+        assert_eq!(decision.is_allow(), decision.reason() == Reason::Allowed, "{decision:?}");
     }
 }

@@ -214,7 +214,7 @@ fn compare(policy: &Policy<'_>, cedar: &Cedar, rules: &[Rule], seen: &mut Seen) 
                     let ours = policy.decide(id, name.as_bytes(), facts);
                     let (allowed, because) = cedar.ask(service, name, facts);
                     let text = || format!("{service} {name} {facts:?}\n{}", toml(rules));
-                    assert_eq!(ours.effect == Effect::Allow, allowed, "{ours:?} {}", text());
+                    assert_eq!(ours.effect() == Effect::Allow, allowed, "{ours:?} {}", text());
                     let named = because.contains(&ours.rule.0);
                     let agreed = match ours.reason {
                         Reason::Allowed | Reason::DeniedByRule => named,

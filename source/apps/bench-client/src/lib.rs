@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "tests"))]
 
+mod decide_figures;
 mod ipc_figures;
 mod kernel_figures;
 mod key_figures;

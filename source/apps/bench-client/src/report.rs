@@ -5,7 +5,9 @@ use core::fmt::{self, Write};
 use bench_server::instret;
 use nexus_abi::Sys;
 
-use crate::{Failure, ipc_figures, kernel_figures, key_figures, policy_figure, rng_figure};
+use crate::{
+    Failure, decide_figures, ipc_figures, kernel_figures, key_figures, policy_figure, rng_figure,
+};
 
 /// What an empty pair of readings counts: the second reading itself.
 const EMPTY: u64 = 1;
@@ -86,7 +88,18 @@ fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     figure(sys, "policy_check", check);
     let entropy = rng_figure::entropy(sys)?;
     figure(sys, "entropy_32", entropy);
+    decide_rows(sys)?;
     key_rows(sys)
+}
+
+/// What a decision costs by itself, over a small policy and over a large one.
+fn decide_rows<S: Sys>(sys: &mut S) -> Result<(), Failure> {
+    for ([small, large], ask, len) in decide_figures::ROWS {
+        let [over_small, over_large] = decide_figures::worst(ask, len)?;
+        figure(sys, small, over_small);
+        figure(sys, large, over_large);
+    }
+    Ok(())
 }
 
 /// What keys cost, and whether it depends on the secret: fails where it does, and where the

@@ -1,4 +1,5 @@
 //! What a decision is: never a bare bool.
+use crate::layout::CELL_DENY;
 
 /// Allow or deny. Deny is the default in every sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,32 +90,101 @@ impl Facts {
     pub const NONE: Self = Self { bits: 0, wall_s: 0 };
 }
 
-/// An answer with its reason, for the caller (effect) and for audit (the rest).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An answer with its reason, for the caller (effect) and for audit (the rest). One word, so that
+/// it travels in one register: the rule below, then the reason, then the audit mode.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a decision that nobody looks at protects nothing"]
-pub struct Decision {
-    /// The answer.
-    pub effect: Effect,
-    /// Why.
-    pub reason: Reason,
-    /// What audit has to guarantee.
-    pub audit: AuditMode,
-    /// The rule that decided (for `GateClosed`: the grant that would have).
-    pub rule: RuleId,
-}
+pub struct Decision(u64);
 
 impl Decision {
-    /// True for an allow.
-    #[must_use]
-    pub const fn is_allow(&self) -> bool {
-        matches!(self.effect, Effect::Allow)
-    }
+    const REASON: u32 = 32;
+    const AUDIT: u32 = 40;
 
-    pub(crate) const fn new(reason: Reason, audit: AuditMode, rule: RuleId) -> Self {
-        let effect = match reason {
+    /// The answer.
+    #[inline]
+    #[must_use]
+    pub const fn effect(self) -> Effect {
+        match self.reason() {
             Reason::Allowed => Effect::Allow,
             _ => Effect::Deny,
-        };
-        Self { effect, reason, audit, rule }
+        }
+    }
+
+    /// True for an allow.
+    #[inline]
+    #[must_use]
+    pub const fn is_allow(self) -> bool {
+        matches!(self.effect(), Effect::Allow)
+    }
+
+    /// Why.
+    #[inline]
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match (self.0 >> Self::REASON) as u8 {
+            0 => Reason::Allowed,
+            1 => Reason::DeniedByRule,
+            2 => Reason::NotPermitted,
+            3 => Reason::UnknownSubject,
+            4 => Reason::UnknownCapability,
+            _ => Reason::GateClosed,
+        }
+    }
+
+    /// What audit has to guarantee.
+    #[inline]
+    #[must_use]
+    pub const fn audit(self) -> AuditMode {
+        if self.0 >> Self::AUDIT == 0 { AuditMode::Normal } else { AuditMode::Required }
+    }
+
+    /// The rule that decided (for `GateClosed`: the grant that would have).
+    #[inline]
+    #[must_use]
+    pub const fn rule(self) -> RuleId {
+        RuleId(self.0 as u32)
+    }
+
+    /// Of a cell that has no chain: its rule, and whether that denies.
+    #[inline]
+    pub(crate) const fn of_cell(cell: u64, audit: AuditMode) -> Self {
+        const { assert!(Reason::Allowed as u64 == 0) };
+        const { assert!((Reason::DeniedByRule as u64) << Self::REASON == CELL_DENY) };
+        Self(cell | (audit as u64) << Self::AUDIT)
+    }
+
+    #[inline]
+    pub(crate) const fn new(reason: Reason, audit: AuditMode, rule: RuleId) -> Self {
+        Self(rule.0 as u64 | (reason as u64) << Self::REASON | (audit as u64) << Self::AUDIT)
+    }
+}
+
+impl core::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Decision")
+            .field("effect", &self.effect())
+            .field("reason", &self.reason())
+            .field("audit", &self.audit())
+            .field("rule", &self.rule())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_holds_every_decision() {
+        for reason in Reason::ALL {
+            for audit in [AuditMode::Normal, AuditMode::Required] {
+                for rule in [RuleId::NONE, RuleId(1), RuleId(u32::MAX)] {
+                    let decision = Decision::new(reason, audit, rule);
+                    let held = (decision.reason(), decision.audit(), decision.rule());
+                    assert_eq!(held, (reason, audit, rule));
+                    assert_eq!(decision.is_allow(), reason == Reason::Allowed);
+                }
+            }
+        }
     }
 }

@@ -9,12 +9,15 @@ impl<'p> Policy<'p> {
     pub fn subject_id(&self, name: &[u8]) -> Option<u64> {
         let header = match pack_short(name) {
             Some(words) => self.find_subject(&words, name.len())?,
-            None => self.find_subject(&pack_long(name)?, name.len())?,
+            None => {
+                let words = pack_long(name)?;
+                self.find_subject(words.get(..words_of(name.len()))?, name.len())?
+            }
         };
         self.id_slots.get(header.position()).map(|slot| slot[0])
     }
 
-    fn find_subject<const N: usize>(&self, name: &[u64; N], len: usize) -> Option<NameHeader> {
+    fn find_subject(&self, name: &[u64], len: usize) -> Option<NameHeader> {
         let slots = self.subject_slots.len().wrapping_mul(2);
         let slot = self.subjects.slot(self.subjects.seed.hash_name(name), slots);
         let at = (u32_at(self.subject_slots, slot)? as usize).checked_sub(1)?;

@@ -12,7 +12,7 @@ use crate::bounds::MAX_NAME_BYTES;
 /// `NXPOLICY`.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"NXPOLICY");
 /// Format of this file; a reader refuses every other.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 
 pub(crate) const AT_MAGIC: usize = 0;
 pub(crate) const AT_FORMAT: usize = 1;
@@ -73,10 +73,10 @@ pub(crate) const ROW_BASE_SHIFT: u32 = 40;
 
 /// A cell that refers to a chain instead of a rule.
 pub(crate) const CELL_CHAIN: u64 = 1 << 63;
-/// A cell whose rule denies.
-pub(crate) const CELL_DENY: u64 = 1 << 62;
+/// A cell whose rule denies. A cell without a chain is the decision's word but for the audit mode.
+pub(crate) const CELL_DENY: u64 = 1 << 32;
 /// Bits of a cell that must be zero.
-pub(crate) const CELL_RESERVED: u64 = CELL_DENY - (1 << 32);
+pub(crate) const CELL_RESERVED: u64 = !(CELL_CHAIN | CELL_DENY | u32::MAX as u64);
 
 pub(crate) const LINK_DENY: u64 = 1 << 32;
 pub(crate) const LINK_LAST: u64 = 1 << 33;

@@ -47,21 +47,27 @@ fn shift_out(last: &[u8; 8], fresh: usize) -> u64 {
     u64::from_le_bytes(*last).wrapping_shr(known)
 }
 
-/// Words that store a name of `len` bytes: two or six, so that neither hashing nor comparing
-/// needs a loop. Names of up to 16 bytes are the usual ones.
+/// Words that store a name of `len` bytes: two, four or six, so that neither hashing nor
+/// comparing needs a loop. Names of up to 16 bytes are the usual ones.
 #[inline]
 pub(crate) const fn words_of(len: usize) -> usize {
-    if len <= SHORT_BYTES { SHORT_WORDS } else { MAX_NAME_WORDS }
+    if len <= SHORT_BYTES {
+        SHORT_BYTES / 8
+    } else if len <= MIDDLE_BYTES {
+        MIDDLE_BYTES / 8
+    } else {
+        MAX_NAME_WORDS
+    }
 }
 
 /// True where a word that is not aligned is loaded byte by byte.
 const LOADS_BYTES: bool = cfg!(target_arch = "riscv64");
-/// Names up to here take the short way.
+/// Names up to here are stored in two words.
 pub(crate) const SHORT_BYTES: usize = 16;
+/// Names up to here are stored in four words.
+pub(crate) const MIDDLE_BYTES: usize = 32;
 /// Names up to here have three words that differ from zero.
-pub(crate) const MIDDLE_BYTES: usize = 24;
-/// Their words.
-const SHORT_WORDS: usize = 2;
+pub(crate) const THREE_WORDS: usize = 24;
 
 /// A name of 1 to 16 bytes as its two words.
 #[inline]
@@ -70,6 +76,10 @@ pub(crate) fn pack_short(bytes: &[u8]) -> Option<[u64; 2]> {
     let Some(first) = bytes.first_chunk::<8>() else { return pack_tiny(bytes) };
     let first = u64::from_le_bytes(*first);
     match (bytes.last_chunk::<8>(), bytes.last_chunk::<4>()) {
+        // The longest ones pay for one comparison, since they pay for most bytes.
+        (Some(last), _) if LOADS_BYTES && len > 12 && len <= SHORT_BYTES => {
+            Some([first, shift_out(last, len.wrapping_sub(8))])
+        }
         (_, Some(_)) if len == 8 => Some([first, 0]),
         // Half a word is half the loads where loads are byte by byte.
         (_, Some(last)) if LOADS_BYTES && len <= 12 => {
@@ -160,7 +170,7 @@ mod tests {
             let back: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             assert_eq!(&back[..len], &text[..len]);
             assert!(back[len..].iter().all(|b| *b == 0), "padding at {len}");
-            assert_eq!(stored(&words, len).len(), if len > 16 { 6 } else { 2 });
+            assert_eq!(stored(&words, len).len(), 2 * len.div_ceil(16));
             match pack_short(&text[..len]) {
                 Some(short) => assert_eq!(short, words[..2]),
                 None => assert!(len > 16),

@@ -7,7 +7,7 @@ use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
 use crate::decision::{AuditMode, Decision, Facts};
 use crate::layout::NameHeader;
 use crate::limits::Limits;
-use crate::name::{MIDDLE_BYTES, SHORT_BYTES, pack_long, pack_short};
+use crate::name::{SHORT_BYTES, THREE_WORDS, pack_long, pack_short};
 use crate::policy::{Policy, audit_of};
 
 /// A name of at most 48 bytes. Whether any policy knows it is another question.
@@ -46,8 +46,7 @@ impl PackedName {
         }
         let mut packed = [0; MAX_NAME_WORDS];
         // Names of up to 24 bytes are the usual ones, and have words behind them in a frame.
-        if let (Some([one, two, three, four]), true) =
-            (rest.first_chunk::<4>(), len <= MIDDLE_BYTES)
+        if let (Some([one, two, three, four]), true) = (rest.first_chunk::<4>(), len <= THREE_WORDS)
         {
             let [first, second] = [join(*one, *two, shift), join(*two, *three, shift)];
             packed = match len {

@@ -2,8 +2,8 @@
 use crate::bounds::MAX_CHAIN;
 use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
 use crate::layout::{
-    CELL_CHAIN, CELL_DENY, FOREVER, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE,
-    NameHeader, ROW_BASE_SHIFT,
+    CELL_CHAIN, FOREVER, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE, NameHeader,
+    ROW_BASE_SHIFT,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
 use crate::name::{MIDDLE_BYTES, pack_long, pack_short};
@@ -250,40 +250,33 @@ impl<'p> Policy<'p> {
         self.find_six(&pack_long(name)?, name.len())
     }
 
-    /// A name of more than 16 bytes: its slot holds two words of it, its record the others.
+    /// Of four words, or six; those behind the name are not looked at.
     #[inline(always)]
     pub(crate) fn find_six(&self, words: &[u64; 6], len: usize) -> Option<NameHeader> {
-        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
-        let [header, first, second, at] = *self.cap_slots.get(slot)?;
-        let header = NameHeader(header);
-        let third = *self.names.get((at as usize).wrapping_add(2))?;
-        let [one, two, three, rest @ ..] = words;
-        let mut differ = (first ^ one) | (second ^ two) | (third ^ three);
-        if len > MIDDLE_BYTES {
-            let stored = self.names.get((at as usize).wrapping_add(3)..)?.first_chunk::<3>()?;
-            differ |= stored.iter().zip(rest).fold(0, |acc, (a, b)| acc | (a ^ b));
+        match words.first_chunk::<{ MIDDLE_BYTES / 8 }>() {
+            Some(middle) if len <= MIDDLE_BYTES => self.find_stored(middle, len),
+            _ => self.find_stored(words, len),
         }
-        // Of names of one length, the words behind its last are zero in both.
+    }
+
+    #[inline(always)]
+    fn find_stored<const N: usize>(&self, words: &[u64; N], len: usize) -> Option<NameHeader> {
+        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
+        let [header, _, _, at] = *self.cap_slots.get(slot)?;
+        let header = NameHeader(header);
+        let stored = self.names.get(at as usize..)?.first_chunk::<N>()?;
+        let differ = stored.iter().zip(words).fold(0, |acc, (a, b)| acc | (a ^ b));
         (differ | (header.len() ^ len) as u64 == 0).then_some(header)
     }
 
     /// The header of the record at `at` if it has exactly this name. Words are compared with
     /// xor and or: `==` on slices would call `bcmp`.
-    #[inline]
-    pub(crate) fn matches<const N: usize>(
-        &self,
-        at: usize,
-        name: &[u64; N],
-        len: usize,
-    ) -> Option<NameHeader> {
+    pub(crate) fn matches(&self, at: usize, name: &[u64], len: usize) -> Option<NameHeader> {
         let (header, words) = self.names.get(at..)?.split_first()?;
         let header = NameHeader(*header);
-        if header.len() != len {
-            return None;
-        }
-        let stored = words.first_chunk::<N>()?;
+        let stored = words.get(..name.len())?;
         let differ = stored.iter().zip(name).fold(0, |acc, (a, b)| acc | (a ^ b));
-        (differ == 0).then_some(header)
+        (header.len() == len && differ == 0).then_some(header)
     }
 
     #[inline]
@@ -309,8 +302,7 @@ impl<'p> Policy<'p> {
         if cell & CELL_CHAIN != 0 {
             return self.walk(*cell as u32 as usize, audit, facts, limits);
         }
-        let reason = if cell & CELL_DENY != 0 { Reason::DeniedByRule } else { Reason::Allowed };
-        Decision::new(reason, audit, RuleId(*cell as u32))
+        Decision::of_cell(*cell, audit)
     }
 
     /// Conditional rules of one pair: denials come first, the first rule in force decides.

@@ -13,7 +13,7 @@ impl Seed {
         fold(id ^ self.a, self.b)
     }
 
-    /// Over the stored words of a name: two or six. Padding is zero and no name has a zero
+    /// Over the stored words of a name: two, four or six. Padding is zero and no name has a zero
     /// byte, so the words alone tell names apart.
     #[inline]
     pub(crate) fn hash_name(self, words: &[u64]) -> u64 {

@@ -52,7 +52,7 @@ fn subjects() {
         assert!(policy.decide(*id, caps[row % 2], Facts::NONE).is_allow(), "{name}");
         assert!(!policy.decide(*id, caps[1 - row % 2], Facts::NONE).is_allow(), "{name}");
         assert_eq!(policy.subject_id(name.as_bytes()), Some(*id));
-        assert_eq!(policy.decide(id + 1, caps[0], Facts::NONE).reason, Reason::UnknownSubject);
+        assert_eq!(policy.decide(id + 1, caps[0], Facts::NONE).reason(), Reason::UnknownSubject);
     }
     assert_eq!(reemit(&policy).unwrap(), words);
     assert_eq!(refusal(&model(MAX_SUBJECTS + 1, 2)), "MAX_SUBJECTS");
@@ -144,7 +144,7 @@ fn conditional_rules_in_one_pair() {
     let words = emit(&at).unwrap();
     let policy = Policy::open(&words).unwrap();
     let last = Facts { wall_s: MAX_CHAIN as u64 - 1, ..Facts::NONE };
-    assert_eq!(policy.decide(1 << 17, b"cap.n00000", last).rule.0, MAX_CHAIN as u32);
+    assert_eq!(policy.decide(1 << 17, b"cap.n00000", last).rule().0, MAX_CHAIN as u32);
     let mut past = model(1, 1);
     let crowded = past.fill(&rules(MAX_CHAIN + 1)).unwrap_err();
     assert_eq!((crowded.len(), crowded[0].row, crowded[0].cap), (1, 0, 0));
@@ -195,9 +195,9 @@ fn names_of_48_bytes() {
     let policy = Policy::open(&words).unwrap();
     let long = "c".repeat(MAX_NAME_BYTES + 1);
     assert!(policy.decide(5, &long.as_bytes()[1..], Facts::NONE).is_allow());
-    assert_eq!(policy.decide(5, long.as_bytes(), Facts::NONE).reason, Reason::UnknownCapability);
+    assert_eq!(policy.decide(5, long.as_bytes(), Facts::NONE).reason(), Reason::UnknownCapability);
     assert_eq!(
-        policy.decide(5, &long.as_bytes()[2..], Facts::NONE).reason,
+        policy.decide(5, &long.as_bytes()[2..], Facts::NONE).reason(),
         Reason::UnknownCapability
     );
     assert_eq!(policy.subject_name(5).unwrap().as_str().len(), MAX_NAME_BYTES);
@@ -209,11 +209,14 @@ fn names_of_48_bytes() {
 fn an_empty_policy_denies() {
     let words = emit(&Model::default()).unwrap();
     let policy = Policy::open(&words).unwrap();
-    assert_eq!(policy.decide(1, b"ipc.core", Facts::NONE).reason, Reason::UnknownSubject);
+    assert_eq!(policy.decide(1, b"ipc.core", Facts::NONE).reason(), Reason::UnknownSubject);
     assert_eq!((policy.subjects().count(), policy.capabilities().count()), (0, 0));
     let words = emit(&model(2, 0)).unwrap();
     let policy = Policy::open(&words).unwrap();
-    assert_eq!(policy.decide(1 << 17, b"ipc.core", Facts::NONE).reason, Reason::UnknownCapability);
+    assert_eq!(
+        policy.decide(1 << 17, b"ipc.core", Facts::NONE).reason(),
+        Reason::UnknownCapability
+    );
 }
 
 #[test]

@@ -171,8 +171,8 @@ fn test_reject_each_kind_of_damage() {
     let xor = |at: usize, mask: u64| damage(at, words[at] ^ mask);
     assert_eq!(Policy::open(&words[..34]).unwrap_err(), BlobError::TooShort);
     assert_eq!(damage(0, 1), BlobError::Magic);
-    assert_eq!(damage(1, 1), BlobError::Format);
-    assert_eq!(damage(1, 3), BlobError::Format);
+    assert_eq!(damage(1, 2), BlobError::Format, "the format before this one");
+    assert_eq!(damage(1, 4), BlobError::Format);
     assert_eq!(damage(2, words.len() as u64 + 1), BlobError::Length);
     assert_eq!(damage(2, MAX_BLOB_WORDS as u64 + 1), BlobError::Length);
     assert_eq!(damage(2, u64::MAX), BlobError::Length);

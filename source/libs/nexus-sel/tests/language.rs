@@ -45,7 +45,7 @@ fn build(files: &[&str]) -> Compiled {
 }
 
 fn ask(policy: &Compiled, subject: u64, capability: &str, facts: Facts) -> Reason {
-    policy.policy().unwrap().decide(subject, capability.as_bytes(), facts).reason
+    policy.policy().unwrap().decide(subject, capability.as_bytes(), facts).reason()
 }
 
 fn at(wall_s: u64) -> Facts {
@@ -159,7 +159,7 @@ fn limits_are_per_subject_and_rule() {
     let mut buckets = vec![Bucket::FULL; blob.limit_count()];
     let mut ask = |subject: u64, capability: &[u8], now_ns: u64| {
         let mut limits = Buckets { buckets: &mut buckets, now_ns };
-        blob.decide_with(subject, capability, Facts::NONE, &mut limits).reason
+        blob.decide_with(subject, capability, Facts::NONE, &mut limits).reason()
     };
     assert_eq!(ask(20, b"fs.read", 1), Reason::Allowed);
     assert_eq!(ask(20, b"fs.read", 1), Reason::Allowed);
@@ -169,7 +169,7 @@ fn limits_are_per_subject_and_rule() {
     assert_eq!(ask(20, b"fs.read", 500_000_001), Reason::Allowed, "half a second: one back");
     assert_eq!(ask(20, b"fs.read", 500_000_002), Reason::GateClosed);
     assert_eq!(
-        blob.decide(21, b"fs.meta.read", Facts::NONE).reason,
+        blob.decide(21, b"fs.meta.read", Facts::NONE).reason(),
         Reason::GateClosed,
         "no buckets"
     );
@@ -188,19 +188,19 @@ fn a_token_is_spent_only_where_nothing_else_grants() {
         let mut limits = Buckets { buckets: &mut buckets, now_ns: 0 };
         blob.decide_with(20, b"fs.read", facts, &mut limits)
     };
-    assert_eq!(ask(open).rule, RuleId(2));
-    assert_eq!(ask(open).rule, RuleId(2));
-    assert_eq!(ask(Facts::NONE).rule, RuleId(1), "the bucket is still full");
-    assert_eq!(ask(Facts::NONE).reason, Reason::GateClosed);
+    assert_eq!(ask(open).rule(), RuleId(2));
+    assert_eq!(ask(open).rule(), RuleId(2));
+    assert_eq!(ask(Facts::NONE).rule(), RuleId(1), "the bucket is still full");
+    assert_eq!(ask(Facts::NONE).reason(), Reason::GateClosed);
 }
 
 #[test]
 fn audit_mode_and_sensitivity_come_from_the_registry() {
     let policy = build(&["[allow]\napp-a = [\"fs.read\"]\n"]);
     let blob = policy.policy().unwrap();
-    assert_eq!(blob.decide(20, b"key.use", Facts::NONE).audit, AuditMode::Required);
-    assert_eq!(blob.decide(999, b"key.use", Facts::NONE).audit, AuditMode::Required);
-    assert_eq!(blob.decide(20, b"fs.read", Facts::NONE).audit, AuditMode::Normal);
+    assert_eq!(blob.decide(20, b"key.use", Facts::NONE).audit(), AuditMode::Required);
+    assert_eq!(blob.decide(999, b"key.use", Facts::NONE).audit(), AuditMode::Required);
+    assert_eq!(blob.decide(20, b"fs.read", Facts::NONE).audit(), AuditMode::Normal);
     assert_eq!(blob.capability(b"key.use").unwrap().sensitivity(), Sensitivity::High);
     assert_eq!(blob.capability(b"fs.write").unwrap().sensitivity(), Sensitivity::Medium);
     let names: Vec<String> = blob.capabilities().map(|(name, _)| name.to_string()).collect();
@@ -213,7 +213,7 @@ fn explain_names_winner_and_losers() {
     let policy =
         build(&["schema = 2\n[allow]\napp-a = [\"fs.*\"]\n[deny]\n\"app-*\" = [\"fs.write\"]\n"]);
     let why = policy.explain(20, "fs.write", Facts::NONE, &mut NoLimits).unwrap();
-    assert_eq!(why.decision.reason, Reason::DeniedByRule);
+    assert_eq!(why.decision.reason(), Reason::DeniedByRule);
     let roles: Vec<(usize, Role)> =
         why.rules.iter().map(|(rule, role)| (rule.line, *role)).collect();
     assert_eq!(roles, [(3, Role::Lost), (5, Role::Decided)]);
@@ -227,7 +227,7 @@ fn handles_of_another_policy_are_unknown() {
         (build(&["[allow]\napp-a = [\"fs.read\"]\n"]), build(&["[allow]\napp-a = []\n"]));
     let (old, new) = (old.policy().unwrap(), new.policy().unwrap());
     let (subject, capability) = (old.subject(20).unwrap(), old.capability(b"fs.read").unwrap());
-    let ask = |s, c| new.decide_interned(s, c, Facts::NONE, &mut NoLimits).reason;
+    let ask = |s, c| new.decide_interned(s, c, Facts::NONE, &mut NoLimits).reason();
     assert_eq!(ask(subject, capability), Reason::UnknownSubject);
     assert_eq!(ask(new.subject(20).unwrap(), capability), Reason::UnknownCapability);
     assert_eq!(

@@ -67,7 +67,7 @@ fn decides() {
         (20, "", Facts::NONE, Reason::UnknownCapability),
     ] {
         let decision = policy.decide(subject, capability.as_bytes(), facts);
-        assert_eq!(decision.reason, expected, "{subject} {capability}");
+        assert_eq!(decision.reason(), expected, "{subject} {capability}");
         assert_eq!(decision.is_allow(), expected == Reason::Allowed);
     }
     assert_eq!(policy.subject_id(b"logd"), Some(3));

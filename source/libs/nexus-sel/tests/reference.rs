@@ -86,8 +86,8 @@ fn agree(
     let facts = Facts { bits, ..Facts::NONE };
     let decision = policy.decide(subject, capability.as_bytes(), facts);
     let (reason, ids) = reference(rules, subject, capability, facts);
-    assert_eq!(decision.reason, reason, "{subject} {capability} {bits:b} {rules:?}");
-    assert!(ids.contains(&decision.rule), "{decision:?} not in {ids:?} {rules:?}");
+    assert_eq!(decision.reason(), reason, "{subject} {capability} {bits:b} {rules:?}");
+    assert!(ids.contains(&decision.rule()), "{decision:?} not in {ids:?} {rules:?}");
     assert_eq!(decision.is_allow(), reason == Reason::Allowed);
     if let (Some(s), Some(c)) = (policy.subject(subject), policy.capability(capability.as_bytes()))
     {

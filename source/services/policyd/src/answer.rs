@@ -49,13 +49,13 @@ impl Finding {
 
     /// As the policy decided. Where two decisions led here, either may require the record.
     #[inline]
-    pub(crate) const fn settle(&mut self, decision: &Decision) {
+    pub(crate) const fn settle(&mut self, decision: Decision) {
         self.status = if decision.is_allow() { Status::Allow } else { Status::Deny };
-        if matches!(decision.audit, AuditMode::Required) {
+        if matches!(decision.audit(), AuditMode::Required) {
             self.audit = AuditMode::Required;
         }
-        self.reason = reason_of(decision.reason);
-        self.rule = decision.rule;
+        self.reason = reason_of(decision.reason());
+        self.rule = decision.rule();
     }
 
     #[inline]

@@ -101,7 +101,7 @@ impl<'p> Authority<'p> {
         match needs {
             Needs::Capability => {
                 let decision = self.ask(finding.subject, &finding.cap, now);
-                finding.settle(&decision);
+                finding.settle(decision);
             }
             Needs::Identity => {
                 finding.status = Status::Allow;
@@ -123,7 +123,7 @@ impl<'p> Authority<'p> {
     pub(crate) fn may_reload(&mut self, finding: &mut Finding, sender: &Sender, now: Now) {
         finding.cap = cap_name(RELOAD);
         let decision = self.ask(sender.service.0, &finding.cap, now);
-        finding.settle(&decision);
+        finding.settle(decision);
     }
 
     /// Makes the claimed subject the subject of the finding, or refuses and stays with the sender:
@@ -153,7 +153,7 @@ impl<'p> Authority<'p> {
             return false;
         }
         let delegate = self.ask(sender.service.0, &cap_name(DELEGATE), now);
-        finding.settle(&delegate);
+        finding.settle(delegate);
         if !delegate.is_allow() {
             finding.reason = Reason::Identity;
             return false;

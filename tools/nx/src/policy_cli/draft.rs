@@ -173,12 +173,12 @@ fn refusal(view: &View<'_>, record: &Record) -> Option<String> {
     let id = replay::id(&view.policy, &record.subject);
     let decision = view.policy.decide(id, record.capability.as_bytes(), Facts::NONE);
     let named = view.policy.subject_name(id).is_some();
-    let place = || view.side.rule(decision.rule.0);
+    let place = || view.side.rule(decision.rule().0);
     let at = || place().map_or(String::new(), |rule| format!(" at {}:{}", rule.file, rule.line));
     if !named && !matches!(&record.subject, Who::Id(id) if view.policy.subject(*id).is_some()) {
         return Some("no such service in recipes/system.toml".to_owned());
     }
-    match decision.reason {
+    match decision.reason() {
         nexus_sel::Reason::UnknownCapability => Some(format!("not registered in {REGISTRY}")),
         nexus_sel::Reason::Allowed => Some(format!("the policy allows it now{}", at())),
         nexus_sel::Reason::DeniedByRule => Some(format!("a deny rule stands against it{}", at())),

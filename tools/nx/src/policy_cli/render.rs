@@ -162,10 +162,10 @@ impl Question<'_> {
             "subject": self.subject,
             "id": self.id,
             "capability": self.capability,
-            "decision": effect(found.decision.effect),
-            "reason": found.decision.reason.as_str(),
-            "rule": found.decision.rule.0,
-            "audit": audit(found.decision.audit),
+            "decision": effect(found.decision.effect()),
+            "reason": found.decision.reason().as_str(),
+            "rule": found.decision.rule().0,
+            "audit": audit(found.decision.audit()),
             "rules": rules.collect::<Vec<_>>(),
             "digest": digest(self.compiled),
             "version": self.compiled.model.version,
@@ -180,13 +180,13 @@ impl Question<'_> {
             "{verdict}  {}{who}  {}  because: {}\n",
             self.subject,
             self.capability,
-            decision.reason.as_str()
+            decision.reason().as_str()
         );
         for (source, part) in &found.rules {
             let _ =
                 writeln!(text, "  rule {:<4} {:<11} {}", source.id.0, role(*part), place(source));
         }
-        match decision.reason {
+        match decision.reason() {
             Reason::UnknownSubject => {
                 let names = self.compiled.model.subjects.iter().map(|(name, _)| name.as_str());
                 text.push_str(&unknown(self.subject, "recipes/system.toml", names));

@@ -196,15 +196,19 @@ impl Replay<'_> {
         let mut limits = Buckets { buckets: &mut self.buckets, now_ns: record.time_ns };
         let capability = record.capability.as_bytes();
         let decision = self.view.policy.decide_with(id, capability, facts, &mut limits);
-        let now = decision.reason.as_str().to_owned();
+        let now = decision.reason().as_str().to_owned();
         if depends.is_some() {
-            return Some((Verdict::Depends, "either, as facts have it".to_owned(), decision.rule));
+            return Some((
+                Verdict::Depends,
+                "either, as facts have it".to_owned(),
+                decision.rule(),
+            ));
         }
         if decision.is_allow() == record.allowed() {
             return None;
         }
         let verdict = if decision.is_allow() { Verdict::Gained } else { Verdict::Lost };
-        Some((verdict, now, decision.rule))
+        Some((verdict, now, decision.rule()))
     }
 
     /// Facts under which the answer is the recorded one, if under others it would not be and

@@ -46,22 +46,22 @@ fn explain_is_decide() {
 fn check_chain(found: &authoring::Explanation, decided: &nexus_sel::Decision) {
     let winners = found.rules.iter().filter(|(_, role)| *role != Role::Lost);
     let winners: Vec<_> = winners.collect();
-    if decided.rule == RuleId::NONE {
+    if decided.rule() == RuleId::NONE {
         assert!(winners.is_empty());
         return;
     }
     let [(rule, role)] = &winners[..] else { panic!("{found:?}") };
-    assert_eq!(rule.id, decided.rule);
-    let expected = match decided.reason {
+    assert_eq!(rule.id, decided.rule());
+    let expected = match decided.reason() {
         Reason::GateClosed => Role::WouldGrant,
         _ => Role::Decided,
     };
     assert_eq!(*role, expected);
-    let denies = decided.reason == Reason::DeniedByRule;
+    let denies = decided.reason() == Reason::DeniedByRule;
     assert_eq!(rule.effect == nexus_sel::Effect::Deny, denies);
     assert!(rule.line > 0 && rule.file.ends_with(".toml"));
-    assert!(decided.reason != Reason::Allowed || decided.is_allow());
-    let _: AuditMode = decided.audit;
+    assert!(decided.reason() != Reason::Allowed || decided.is_allow());
+    let _: AuditMode = decided.audit();
 }
 
 #[test]

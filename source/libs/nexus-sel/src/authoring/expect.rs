@@ -141,8 +141,8 @@ impl Run<'_> {
             for word in words(reader, key) {
                 let decision = policy.decide_with(id, word.text.as_bytes(), facts, &mut Full);
                 self.asked = self.asked.saturating_add(1);
-                self.hit.insert(decision.rule);
-                if decision.reason != expected {
+                self.hit.insert(decision.rule());
+                if decision.reason() != expected {
                     let fault = self.unmet(&subject, &word, expected, &decision);
                     reader.out.push(fault);
                 }
@@ -156,11 +156,11 @@ impl Run<'_> {
             subject.text,
             word.text,
             expected.as_str(),
-            found.reason.as_str()
+            found.reason().as_str()
         );
         let fault = Diagnostic::error("expectation-failed", message);
         let fault = fault.at(&word.place, format!("expected {}", expected.as_str()));
-        let rule = self.compiled.rules.iter().find(|rule| rule.id == found.rule);
+        let rule = self.compiled.rules.iter().find(|rule| rule.id == found.rule());
         fault.maybe_help(rule.map(|rule| {
             format!("rule {} decided, at {}:{}:{}", rule.id.0, rule.file, rule.line, rule.column)
         }))

@@ -91,7 +91,7 @@ impl Compiled {
 }
 
 fn role(rule: RuleId, decision: &Decision) -> Role {
-    match (rule == decision.rule, decision.reason) {
+    match (rule == decision.rule(), decision.reason()) {
         (true, Reason::GateClosed) => Role::WouldGrant,
         (true, _) => Role::Decided,
         (false, _) => Role::Lost,

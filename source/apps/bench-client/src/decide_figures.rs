@@ -1,0 +1,76 @@
+//! The evaluator alone, in this process: no message, no daemon, no record.
+
+use core::hint::black_box;
+
+use bench_server::instret;
+use nexus_sel::{Decision, Facts, NoLimits, PackedName, Policy};
+
+use crate::{Failure, median::between};
+
+include!(concat!(env!("OUT_DIR"), "/policies.rs"));
+
+/// Runs per question, of which the cheapest counts: a timer or a drain can only add.
+const RUNS: usize = 3;
+
+/// A name, and the same packed.
+pub(crate) struct Asked {
+    name: &'static [u8],
+    packed: PackedName,
+}
+
+type Ask = fn(&Policy<'_>, u64, &Asked) -> Decision;
+
+/// Names of the figure over 10 subjects and of that over 10 000, how to ask, and how long a name
+/// may be.
+pub(crate) const ROWS: [([&str; 2], Ask, usize); 3] = [
+    (["policy_decide.words48.10", "policy_decide.words48.10000"], by_words, 48),
+    (["policy_decide.bytes16.10", "policy_decide.bytes16.10000"], by_bytes, 16),
+    (["policy_decide.bytes48.10", "policy_decide.bytes48.10000"], by_bytes, 48),
+];
+
+/// The dearest question over 10 subjects, and over 10 000.
+pub(crate) fn worst(ask: Ask, len: usize) -> Result<[u64; 2], Failure> {
+    Ok([over(&OF_10, 10, ask, len)?, over(&OF_10000, 10_000, ask, len)?])
+}
+
+/// Names of up to `len` bytes, for subjects all over the policy.
+fn over(words: &'static [u64], subjects: u64, ask: Ask, len: usize) -> Result<u64, Failure> {
+    let policy = Policy::open(words).map_err(|_| "policy refused")?;
+    let step = usize::try_from(subjects / 10).map_err(|_| "too many subjects")?;
+    let mut dearest = 0;
+    for name in NAMES.iter().filter(|name| name.len() <= len) {
+        let name = name.as_bytes();
+        let packed = PackedName::new(name).ok_or("no name")?;
+        let asked = black_box(Asked { name, packed });
+        for subject in (1..=subjects).step_by(step) {
+            dearest = dearest.max(count(&policy, subject, &asked, ask)?);
+        }
+    }
+    Ok(dearest)
+}
+
+fn count(policy: &Policy<'_>, subject: u64, asked: &Asked, ask: Ask) -> Result<u64, Failure> {
+    let mut least = u64::MAX;
+    for _ in 0..RUNS {
+        let before = instret();
+        let decision = ask(policy, subject, asked);
+        let after = instret();
+        least = least.min(between(before, after));
+        if !decision.is_allow() {
+            return Err("wrong decision");
+        }
+    }
+    Ok(least)
+}
+
+/// From the bytes of the name, wherever they are: gathering them is in the count.
+#[inline(never)]
+fn by_bytes(policy: &Policy<'_>, subject: u64, asked: &Asked) -> Decision {
+    policy.decide(subject, asked.name, Facts::NONE)
+}
+
+/// From the words of the name, as policyd asks: it has them because it records them.
+#[inline(never)]
+fn by_words(policy: &Policy<'_>, subject: u64, asked: &Asked) -> Decision {
+    policy.decide_packed(subject, &asked.packed, Facts::NONE, &mut NoLimits)
+}
