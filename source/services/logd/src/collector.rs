@@ -271,7 +271,7 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
 
     /// An outcome under its lane's producer, quoting the journal's number of its decision.
     fn of_enforcer(&self, record: Record, producer: ServiceId) -> Result<Record, Reason> {
-        if !record.op.is_outcome() || matches!(record.op, Op::Seal | Op::Shutdown) {
+        if !record.op.is_outcome() || record.op == Op::Shutdown {
             return Err(Reason::Identity);
         }
         let [quoted, detail] = record.args;

@@ -325,7 +325,8 @@ fn an_outcome_stands_under_its_lane_and_quotes_the_journal() {
 fn test_reject_records_that_are_not_the_producers_to_write() {
     let machine = Machine::new();
     let mut collector = machine.collector();
-    let forbidden = [Op::Check, Op::Lost, Op::Health, Op::KernelCapDenied, Op::Seal, Op::Shutdown];
+    let forbidden =
+        [Op::Check, Op::Lost, Op::Health, Op::KernelCapDenied, Op::Dropped, Op::Shutdown];
     for op in forbidden {
         let forged = Record { subject: 20, ..Record::new(op, Decision::Allow, Reason::Policy) };
         keys(&machine).push(&forged.to_words()).unwrap();
