@@ -7,12 +7,14 @@
 
 mod blob;
 mod frames;
+mod keys;
 mod mutate;
 mod state;
 mod toml;
 
 pub use blob::{policy_blob, reseal, words};
 pub use frames::wire_frames;
+pub use keys::key_objects;
 pub use mutate::Mutator;
 pub use state::{state_image, state_records};
 pub use toml::{policy_toml, registry_toml, system};

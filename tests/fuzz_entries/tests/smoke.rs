@@ -6,8 +6,8 @@
     reason = "tests"
 )]
 use fuzz_entries::{
-    Mutator, policy_blob, policy_toml, registry_toml, reseal, state_image, state_records, system,
-    wire_frames, words,
+    Mutator, key_objects, policy_blob, policy_toml, registry_toml, reseal, state_image,
+    state_records, system, wire_frames, words,
 };
 use nexus_sel::Policy;
 use nexus_sel::authoring::{Input, compile};
@@ -164,4 +164,37 @@ fn state_disks() {
     }
     assert!(mounted > 100, "most mutations stop somewhere: {mounted}");
     println!("{mounted} of 4000 mutated logs mount");
+}
+
+/// The golden vectors of nexus-keys, as a file of keys and one by one.
+fn key_files() -> Vec<Vec<u8>> {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = golden.join("../../source/libs/nexus-keys/golden");
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(golden.join(format!("{name}.hex")));
+        let text: String =
+            text.unwrap_or_else(|e| panic!("{name}: {e}")).split_whitespace().collect();
+        let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16);
+        (0..text.len()).step_by(2).map(|at| digits(at).unwrap_or(0)).collect::<Vec<u8>>()
+    };
+    let names = ["genesis", "certificate", "purpose", "quote", "seal"];
+    let mut files: Vec<Vec<u8>> = names.map(read).to_vec();
+    files.push(files.concat());
+    files.extend(["preimage", "sealed"].map(read));
+    files
+}
+
+#[test]
+fn key_files_and_records() {
+    let seeds = key_files();
+    let mut mutator = Mutator::new(5);
+    for seed in &seeds {
+        key_objects(seed);
+    }
+    for _ in 0..3_000 {
+        key_objects(&mutator.damaged(&seeds));
+    }
+    for _ in 0..1_000 {
+        key_objects(&mutator.bytes(1_024));
+    }
 }

@@ -74,10 +74,13 @@ impl Purposes {
     /// The identity key: certifies its successor and the keys of the other purposes.
     pub const IDENTITY: Purposes = Purposes(Purpose::Rotate.code() | Purpose::Certify.code());
 
-    /// One purpose alone.
+    /// What a key for `purpose` is for: that alone; the identity key's two are never apart.
     #[must_use]
     pub const fn only(purpose: Purpose) -> Purposes {
-        Purposes(purpose.code())
+        match purpose {
+            Purpose::Rotate | Purpose::Certify => Self::IDENTITY,
+            purpose => Purposes(purpose.code()),
+        }
     }
 
     /// The set with this word. Sets that would let one key speak in two voices do not exist: a
@@ -214,6 +217,10 @@ mod tests {
         }
         // Six purposes that stand alone, and the identity.
         assert_eq!(good, 7);
+        for purpose in Purpose::ALL {
+            let set = Purposes::only(*purpose);
+            assert_eq!(Purposes::from_bits(set.bits()), Ok(set), "no set goes around the rule");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ use zeroize::Zeroize;
 use crate::{
     Counter, Error, Generation, Purposes, SecretSeed, Usage,
     layout::{In, Out},
-    scrub_stack,
+    scrub::scrubbed,
 };
 
 const MAGIC: [u8; 8] = *b"NXKSEAL1";
@@ -168,12 +168,12 @@ pub fn seal(
     let place = tail.first_chunk_mut::<TAG>().ok_or(Error::TooLong)?;
     *front = head;
     body.copy_from_slice(payload);
-    let sealed = cipher(root, salt, header.counter).encrypt_inout_detached(
-        &[0; 12].into(),
-        &bound(&head, slot),
-        InOutBuf::from(&mut *body),
-    );
-    scrub_stack();
+    let sealed = scrubbed(|| {
+        let bound = bound(&head, slot);
+        let place = InOutBuf::from(&mut *body);
+        let cipher = cipher(root, salt, header.counter);
+        cipher.encrypt_inout_detached(&[0; 12].into(), &bound, place)
+    });
     match sealed {
         Ok(tag) => {
             *place = tag.into();
@@ -200,8 +200,7 @@ pub fn open(
     payload: &mut [u8; PAYLOAD_MAX],
 ) -> Result<Opened, Error> {
     payload.zeroize();
-    let opened = decrypt(root, slot, record, payload);
-    scrub_stack();
+    let opened = scrubbed(|| decrypt(root, slot, record, payload));
     let checked = opened.and_then(|full| {
         if !full.is_of(slot) {
             return Err(Error::Unsealed);

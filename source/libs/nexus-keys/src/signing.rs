@@ -2,7 +2,9 @@
 
 use ed25519_dalek::Signer as _;
 
-use crate::{Error, Generation, Preimage, PublicKey, Purposes, SecretSeed, Signature, scrub_stack};
+use crate::{
+    Error, Generation, Preimage, PublicKey, Purposes, SecretSeed, Signature, scrub::scrubbed,
+};
 
 /// An Ed25519 key with the purposes it was made for.
 ///
@@ -42,8 +44,7 @@ impl SigningKey {
         if !purposes.iter().all(crate::Purpose::signs) {
             return Err(Error::WrongPurpose);
         }
-        let key = seed.expose(ed25519_dalek::SigningKey::from_bytes);
-        scrub_stack();
+        let key = scrubbed(|| seed.expose(ed25519_dalek::SigningKey::from_bytes));
         Ok(SigningKey { key, purposes, generation })
     }
 
@@ -78,8 +79,7 @@ impl SigningKey {
         if preimage.generation != self.generation {
             return Err(Error::UnknownGeneration);
         }
-        let signature = self.key.sign(&preimage.encode()).to_bytes();
-        scrub_stack();
+        let signature = scrubbed(|| self.key.sign(&preimage.encode()).to_bytes());
         if self.purposes.is_identity() {
             released(&self.public(), preimage, signature)
         } else {
