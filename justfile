@@ -41,6 +41,10 @@ test-os-lite:
 test-rng-faults:
     cargo nx image --kind start
     ./tests/rng/faults.sh
+# Cut the power of a recorded boot everywhere: mount every remainder, boot on 50 of them
+test-powercut:
+    cargo nx image --kind test
+    cargo nx powercut
 
 # The scripts, with stand-ins for the commands they call
 test-scripts:

@@ -79,6 +79,7 @@ pub(crate) fn run(root: &Path, args: &BenchArgs) -> u8 {
         smp: 1,
         timeout: args.timeout,
         entropy: None,
+        writes: None,
         root: root.to_owned(),
     };
     let outcome = match qemu::capture(&boot) {

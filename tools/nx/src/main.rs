@@ -14,6 +14,7 @@ mod judge;
 mod key;
 mod policy;
 mod policy_cli;
+mod powercut;
 mod qemu;
 mod state;
 
@@ -37,6 +38,8 @@ enum Command {
     Qemu(qemu::QemuArgs),
     /// Boot the bench image and hold its counts against the budget
     Bench(bench::BenchArgs),
+    /// Cut a recorded boot's power everywhere: mount every remainder, boot on some
+    Powercut(powercut::PowercutArgs),
     /// Write what is derived from the recipes: docs/generated, recipes/system.lock
     Gen(gen_docs::GenArgs),
     /// Read, select, explain, hand on and check the audit trail
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => finish(gen_docs::run(&root, &args)),
         Command::Qemu(args) => ExitCode::from(qemu::run(&root, &args)),
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
+        Command::Powercut(args) => ExitCode::from(powercut::run(&root, &args)),
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
         Command::Stop(args) => ExitCode::from(audit_cli::stop(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),

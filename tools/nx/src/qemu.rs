@@ -85,6 +85,8 @@ pub(crate) struct Boot {
     pub(crate) timeout: Duration,
     /// What the entropy device reads; the host's generator if there is no file.
     pub(crate) entropy: Option<String>,
+    /// Where the disk's writes and flushes are recorded (dm-log-writes); an empty file to begin with.
+    pub(crate) writes: Option<PathBuf>,
 }
 
 /// One boot made.
@@ -121,7 +123,27 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn capture(boot: &Boot) -> Result<Captured, String> {
     check_image(&boot.image)?;
     disk::prepare(&boot.disk, true)?;
-    boot_until(boot, &mut |_| false)
+    boot_until(boot, true, &mut |_| false)
+}
+
+/// Boots without a word on the disk as it is, until every marker up to `phase` was seen; and what
+/// was wrong.
+pub(crate) fn boot_to_phase(
+    boot: &Boot,
+    top: &Path,
+    phase: &str,
+) -> Result<(Captured, Vec<String>), String> {
+    let ladder = ladder::load(top, None)?;
+    let phase = ladder.phase(phase).ok_or_else(|| format!("no phase '{phase}'"))?;
+    let scope = Scope::Phase(phase);
+    let mut judge = Judge::new(&ladder, scope.clone());
+    let captured = boot_until(boot, false, &mut |line| judge.line(line))?;
+    let verdict = judge.finish();
+    let mut faults: Vec<String> = verdict.faults.iter().map(ToString::to_string).collect();
+    if verdict.exit_code(captured.ending, &scope) != PASSED && faults.is_empty() {
+        faults.push(format!("ended by {:?}", captured.ending));
+    }
+    Ok((captured, faults))
 }
 
 /// Runs the command; the result is the process's exit code.
@@ -134,6 +156,7 @@ pub(crate) fn run(root: &Path, args: &QemuArgs) -> u8 {
         smp: args.smp,
         timeout: args.timeout,
         entropy: args.entropy.clone(),
+        writes: None,
     };
     let done = if args.interactive { interactive(&boot, args) } else { judged(&boot, args) };
     done.unwrap_or_else(|why| {
@@ -168,7 +191,7 @@ fn judged(boot: &Boot, args: &QemuArgs) -> Result<u8, String> {
     disk::prepare(&boot.disk, !args.again)?;
     let earlier = args.same_as.as_deref().map(read_log).transpose()?;
     let mut judge = Judge::new(&ladder, scope.clone());
-    let captured = boot_until(boot, &mut |line| judge.line(line))?;
+    let captured = boot_until(boot, true, &mut |line| judge.line(line))?;
     let run = report::Run {
         captured: &captured,
         ladder: &ladder,
@@ -195,12 +218,16 @@ fn scope(ladder: &Ladder, args: &QemuArgs) -> Result<Scope, String> {
     }
 }
 
-fn boot_until(boot: &Boot, on_line: &mut dyn FnMut(&str) -> bool) -> Result<Captured, String> {
+fn boot_until(
+    boot: &Boot,
+    show: bool,
+    on_line: &mut dyn FnMut(&str) -> bool,
+) -> Result<Captured, String> {
     check_image(&boot.image)?;
     let folder = RunFolder::create(&boot.root)?;
     let command = process::command(boot);
     folder.write_command(&command)?;
-    let limits = process::Limits { timeout: boot.timeout, show: true };
+    let limits = process::Limits { timeout: boot.timeout, show };
     let watched = process::watch(command, &folder, limits, on_line)?;
     Ok(Captured {
         ending: watched.ending,

@@ -16,6 +16,7 @@ mod reload_steps;
 mod restart_steps;
 mod rights_steps;
 mod rng_steps;
+mod sequence_steps;
 mod state_steps;
 mod trail_steps;
 mod vector_steps;
@@ -28,7 +29,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 46] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 47] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -45,6 +46,7 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 46] {
         (m::SELFTEST_AUDIT_READ_DENIED, trail_steps::read_denied),
         (m::SELFTEST_AUDIT_CHAIN, trail_steps::chain),
         (m::SELFTEST_STATEFS_ISOLATION, state_steps::isolation),
+        (m::SELFTEST_STATEFS_SEQUENCE, sequence_steps::sequence),
         (m::SELFTEST_POLICY_RELOAD, reload_steps::reload),
         (m::SELFTEST_POLICY_RELOAD_ROLLBACK_DENIED, reload_steps::rollback),
         (m::SELFTEST_POLICY_RELOAD_BAD_SIGNATURE_DENIED, reload_steps::bad_signature),

@@ -12,6 +12,6 @@ mod run;
 mod service;
 
 pub use env::{Env, ReadState, WriteState};
-pub use open::{Found, SEED_MAGIC, open};
+pub use open::{FRAMING, Found, SEED_MAGIC, open};
 pub use run::run;
 pub use service::{LIST_MAX, QUOTA, Statefsd, WRITERS_MAX};

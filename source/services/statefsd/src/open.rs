@@ -2,7 +2,10 @@
 //! provisioned for it, and leave everything else as it is.
 
 use crate::service::QUOTA;
-use nexus_state::{BlockDevice, Error, Format, FramingKey, Memory, Mount, Store, StoreId, format};
+use nexus_state::{
+    BlockDevice, Contents, Error, Format, FramingKey, Memory, Mount, Operation, Store, StoreId,
+    format, limits,
+};
 
 /// First bytes of the seed: the disk's last sector, written by whoever provisions a blank disk.
 /// After them come 16 bytes of identity and 32 of salt, both random.
@@ -11,7 +14,7 @@ pub const SEED_MAGIC: &[u8; 8] = b"NXSEED01";
 /// No secret: it stands in every image. With the disk's own salt it makes tags that no accident
 /// makes and that nobody can make who chooses values only. Whoever can read and write the disk
 /// can make them; what must not be forged by him, keystored seals.
-const FRAMING: FramingKey = FramingKey(*b"nexus-statefs framing, no secret");
+pub const FRAMING: FramingKey = FramingKey(*b"nexus-statefs framing, no secret");
 
 /// How the store was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +35,14 @@ pub fn open<'m, D: BlockDevice>(
     memory: &'m mut Memory,
     now_ns: u64,
 ) -> Result<(Store<'m, D>, Found), Error> {
-    let found = match nexus_state::probe(&mut device)? {
-        nexus_state::Contents::Blank => {
-            let (id, salt) = seed(&mut device)?.ok_or(Error::Blank)?;
-            format(&mut device, &Format { id, salt, key: FRAMING, force: false })?;
-            Found::Formatted
-        }
-        _ => Found::Mounted,
+    let contents = nexus_state::probe(&mut device)?;
+    let force = contents == Contents::Other && is_half_made(&mut device)?;
+    let found = if contents == Contents::Blank || force {
+        let (id, salt) = seed(&mut device)?.ok_or(Error::Blank)?;
+        format(&mut device, &Format { id, salt, key: FRAMING, force })?;
+        Found::Formatted
+    } else {
+        Found::Mounted
     };
     let how = Mount { key: FRAMING, expect: None, min_sequence: 0, quota: QUOTA };
     let mut store = Store::mount(device, memory, &how)?;
@@ -52,13 +56,32 @@ pub fn open<'m, D: BlockDevice>(
 fn seed<D: BlockDevice>(device: &mut D) -> Result<Option<(StoreId, [u8; 32])>, Error> {
     let last = device.sectors().checked_sub(1).ok_or(Error::TooSmall)?;
     let mut sector = [0; 512];
-    let failed = |_| Error::Io(nexus_state::Operation::Read(last));
+    let failed = |_| Error::Io(Operation::Read(last));
     device.read(last, &mut sector).map_err(failed)?;
     let Some(rest) = sector.strip_prefix(SEED_MAGIC) else { return Ok(None) };
     let Some((id, rest)) = rest.split_first_chunk() else { return Ok(None) };
     let Some((salt, _)) = rest.split_first_chunk() else { return Ok(None) };
     let random = *id != [0; 16] && *salt != [0; 32];
     Ok(random.then_some((*id, *salt)))
+}
+
+/// Whether this is a disk of ours on which making the store was cut in the middle of its first
+/// sector, so that not even that one can be told: the disk has a seed, and nothing of the store's
+/// place but its first sector was ever written. A store that was used has its boots behind it.
+fn is_half_made<D: BlockDevice>(device: &mut D) -> Result<bool, Error> {
+    let last = device.sectors().checked_sub(1).ok_or(Error::TooSmall)?;
+    let place = limits::HEAD_SECTORS.saturating_add(limits::REGION_MAX_SECTORS.saturating_mul(2));
+    if last < place || seed(device)?.is_none() {
+        return Ok(false);
+    }
+    let mut bytes = [0; 512];
+    for sector in 1..place {
+        device.read(sector, &mut bytes).map_err(|_| Error::Io(Operation::Read(sector)))?;
+        if bytes != [0; 512] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Names a boot by what is at hand. It tells two boots of one history apart, not two histories

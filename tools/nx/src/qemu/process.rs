@@ -77,7 +77,16 @@ fn machine(boot: &Boot, cache: &str) -> Command {
     command.args(["-machine", "virt", "-cpu", "rv64", "-m", "128M", "-bios", "default"]);
     command.arg("-smp").arg(boot.smp.to_string()).arg("-kernel").arg(&boot.image);
     command.args(["-global", "virtio-mmio.force-legacy=false"]);
-    command.arg("-drive").arg(drive(&boot.disk, cache));
+    match &boot.writes {
+        None => {
+            command.arg("-drive").arg(drive(&boot.disk, cache));
+        }
+        Some(writes) => {
+            for node in recorded(&boot.disk, writes) {
+                command.arg("-blockdev").arg(node);
+            }
+        }
+    }
     command.args(["-device", &format!("virtio-blk-device,bus={DISK_BUS},drive=state")]);
     let source = match &boot.entropy {
         Some(file) => format!("rng-random,id=entropy,filename={file}"),
@@ -92,6 +101,16 @@ fn machine(boot: &Boot, cache: &str) -> Command {
 fn drive(disk: &Path, cache: &str) -> std::ffi::OsString {
     let path = disk.to_string_lossy().replace(',', ",,");
     format!("if=none,id=state,format=raw,cache={cache},file={path}").into()
+}
+
+/// The disk with every write and flush that reaches it on record.
+fn recorded(disk: &Path, writes: &Path) -> [String; 3] {
+    let file = |node: &str, path: &Path| {
+        let path = path.to_string_lossy().replace(',', ",,");
+        format!("driver=file,node-name={node},cache.no-flush=on,filename={path}")
+    };
+    let log = "driver=blklogwrites,node-name=state,file=disk,log=writes,log-sector-size=512";
+    [file("disk", disk), file("writes", writes), log.to_owned()]
 }
 
 /// Hands the terminal to the child until it exits.

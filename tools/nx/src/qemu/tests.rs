@@ -110,6 +110,7 @@ fn test_command_line_is_deterministic_and_complete() {
         smp: 2,
         timeout: Duration::from_secs(1),
         entropy: None,
+        writes: None,
     };
     let scratch = Scratch::new("command");
     let folder = RunFolder::create(&scratch.0).unwrap();
