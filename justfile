@@ -41,6 +41,7 @@ test-os-lite:
 test-rng-faults:
     cargo nx image --kind start
     ./tests/rng/faults.sh
+
 # Cut the power of a recorded boot everywhere: mount every remainder, boot on 50 of them
 test-powercut:
     cargo nx image --kind test
