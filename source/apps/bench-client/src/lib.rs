@@ -15,6 +15,7 @@ mod median;
 mod policy_figure;
 mod report;
 mod rng_figure;
+mod state_figure;
 
 use nexus_abi::Sys;
 use nexus_mmio::Finisher;

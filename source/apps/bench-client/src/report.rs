@@ -7,6 +7,7 @@ use nexus_abi::Sys;
 
 use crate::{
     Failure, decide_figures, ipc_figures, kernel_figures, key_figures, policy_figure, rng_figure,
+    state_figure,
 };
 
 /// What an empty pair of readings counts: the second reading itself.
@@ -88,6 +89,9 @@ fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     figure(sys, "policy_check", check);
     let entropy = rng_figure::entropy(sys)?;
     figure(sys, "entropy_32", entropy);
+    let state = state_figure::state(sys)?;
+    figure(sys, "state_put", state.put);
+    figure(sys, "state_get", state.get);
     decide_rows(sys)?;
     key_rows(sys)
 }

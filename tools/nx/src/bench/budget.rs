@@ -27,6 +27,9 @@ pub(super) struct Row {
     blessed: Option<u64>,
     /// The comparable seL4 figure, for the reader.
     sel4: Option<String>,
+    /// Waiting for a device of the host is in it: no two runs are alike, the gate alone holds.
+    #[serde(default)]
+    varies: bool,
     /// Not measured itself: the first of two measured rows less the second.
     difference: Option<[String; 2]>,
 }
@@ -38,6 +41,8 @@ pub(super) enum Outcome {
     Same,
     /// Better than blessed: bless it.
     Lower,
+    /// Within its gate; nothing else is asked of a row that varies.
+    Within,
     /// Within its gate, never blessed.
     New,
     /// Above the blessed figure.
@@ -53,13 +58,14 @@ pub(super) enum Outcome {
 impl Outcome {
     /// True when the row fails the run on the pinned toolchain.
     pub(super) fn fails(self) -> bool {
-        !matches!(self, Self::Same | Self::Lower | Self::New)
+        !matches!(self, Self::Same | Self::Lower | Self::Within | Self::New)
     }
 
     fn words(self) -> &'static str {
         match self {
             Self::Same => "ok",
             Self::Lower => "ok, lower: just bench-os-bless",
+            Self::Within => "ok, varies",
             Self::New => "ok, not blessed yet: just bench-os-bless",
             Self::AboveBlessed => "FAIL: above its blessed value",
             Self::AboveGate => "FAIL: above its gate",
@@ -129,6 +135,8 @@ impl Row {
     fn judge(&self, measured: u64) -> Outcome {
         match self.blessed {
             _ if self.gate.is_some_and(|gate| measured > gate) => Outcome::AboveGate,
+            // A row that varies and has no gate would ask for nothing at all.
+            _ if self.varies => self.gate.map_or(Outcome::AboveGate, |_| Outcome::Within),
             None => Outcome::New,
             Some(blessed) if measured > blessed => Outcome::AboveBlessed,
             Some(blessed) if measured < blessed => Outcome::Lower,
@@ -162,7 +170,10 @@ pub(super) fn table(lines: &[Line]) -> String {
 
 /// The budget's text with the measured figures as blessed values; all else stays as it was.
 pub(super) fn blessed(text: &str, rows: &[Measurement]) -> String {
-    rows.iter().fold(text.to_owned(), |text, row| bless_row(&text, row))
+    let varies = Budget::parse(text).map(|budget| budget.row).unwrap_or_default();
+    let varies = |row: &&Measurement| varies.get(&row.name).is_some_and(|known| known.varies);
+    let blessed = rows.iter().filter(|row| !varies(row));
+    blessed.fold(text.to_owned(), |text, row| bless_row(&text, row))
 }
 
 fn bless_row(text: &str, row: &Measurement) -> String {

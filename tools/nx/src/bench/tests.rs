@@ -155,3 +155,15 @@ fn differences_are_judged_like_measured_rows() {
     assert_eq!(at(139), Some((None, Outcome::Unmeasured)), "the wrong way round");
     assert_eq!(over(&[m("call.0", 640)]), Some((None, Outcome::Unmeasured)));
 }
+
+#[test]
+fn test_reject_rows_that_vary_above_their_gate_and_without_one() {
+    let budget =
+        |gate: &str| Budget::parse(&format!("[row.\"a\"]\nvaries = true\n{gate}")).unwrap();
+    let rows = |instructions| vec![m("a", instructions)];
+    let fails = |gate, n| budget(gate).compare(&rows(n)).iter().any(|line| line.outcome.fails());
+    assert!(!fails("gate = 10", 10) && !fails("gate = 10", 3));
+    assert!(fails("gate = 10", 11) && fails("", 1));
+    let text = "[row.\"a\"]\ngate = 10\nvaries = true\n";
+    assert_eq!(blessed(text, &rows(3)), text, "nothing is blessed");
+}
