@@ -47,6 +47,11 @@ test-powercut:
     cargo nx image --kind test
     cargo nx powercut
 
+# Boot over disks that are none, not ours, or fail: statefsd must refuse, and say why
+test-disk-faults:
+    cargo nx image --kind test
+    ./tests/state/disks.sh
+
 # The scripts, with stand-ins for the commands they call
 test-scripts:
     ./scripts/tests/all.sh

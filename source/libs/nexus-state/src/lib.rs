@@ -23,6 +23,7 @@ mod index;
 pub mod inspect;
 mod key;
 pub mod limits;
+mod open;
 mod options;
 mod record;
 mod store;
@@ -35,5 +36,6 @@ pub use error::{Error, Operation};
 #[cfg(feature = "std")]
 pub use file::FileDevice;
 pub use key::{Key, KeyFault};
+pub use open::{FRAMING, Found, SEED_MAGIC, open};
 pub use options::{Contents, Format, FramingKey, Mount, Quota, StoreId};
 pub use store::{Entry, Memory, Mounted, Status, Store, Tail, Usage, format, probe};

@@ -1,17 +1,15 @@
 //! Durable key and value pairs, apart for each service.
 //!
 //! `service` is the state machine, from frames to the store; `disk` is the block device as the
-//! store wants it; `open` decides what to do with the disk that is found; `run` is the shell.
+//! store wants it; `run` is the shell.
 #![cfg_attr(all(nexus_env = "os", not(test)), no_std)]
 #![forbid(unsafe_code)]
 
 mod disk;
 mod env;
-mod open;
 mod run;
 mod service;
 
 pub use env::{Env, ReadState, WriteState};
-pub use open::{FRAMING, Found, SEED_MAGIC, open};
 pub use run::run;
 pub use service::{LIST_MAX, QUOTA, Statefsd, WRITERS_MAX};

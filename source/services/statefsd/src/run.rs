@@ -7,7 +7,7 @@ use nexus_service::{
     permit::{Authorizer, Evidence, PolicyAuthorizer},
     serve,
 };
-use nexus_state::{Error, Memory, Store};
+use nexus_state::{Error, Found, Memory, Store, open};
 use nexus_system::{markers, names, slots::statefsd as slots};
 use nexus_virtio::{Fault, blk::Blk};
 use nexus_wire::{Status, state::State};
@@ -15,8 +15,7 @@ use nexus_wire::{Status, state::State};
 use crate::{
     disk::Disk,
     env::Env,
-    open::{Found, open},
-    service::Statefsd,
+    service::{QUOTA, Statefsd},
 };
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
@@ -53,7 +52,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
 fn with_disk<S: Sys>(mut disk: Disk<'_, S>) -> i32 {
     let now_ns = disk.sys().now_ns();
     let mut memory = Memory::new();
-    match open(&mut disk, &mut memory, now_ns) {
+    match open(&mut disk, &mut memory, (QUOTA, now_ns)) {
         Ok((mut store, found)) => {
             let sys = store.device_mut().sys();
             if found == Found::Formatted {

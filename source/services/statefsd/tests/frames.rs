@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Fails, ONE, OTHER, READER, Ram, TWO, bench, boot, encoded, memory};
-use nexus_state::{Durability, Error, limits};
+use nexus_state::{Durability, Error, Found, limits, open};
 use nexus_wire::{
     Bytes, FRAME_MAX,
     state::{
@@ -18,7 +18,7 @@ use nexus_wire::{
         Status, VALUE_MAX,
     },
 };
-use statefsd::{Found, QUOTA, WRITERS_MAX, open};
+use statefsd::{QUOTA, WRITERS_MAX};
 
 fn keys(bench: &mut common::Bench<'_>, service: u64, prefix: &[u8], after: &[u8]) -> Vec<String> {
     let listing = Listing { limit: 256, prefix: Bytes::new(prefix).unwrap() };
@@ -305,7 +305,7 @@ fn test_reject_disks_that_are_not_ours_to_format() {
     let refused = |ram: Ram| {
         let mut ram = ram;
         let before = ram.sectors.clone();
-        let error = open(&mut ram, memory(), 1).err();
+        let error = open(&mut ram, memory(), (QUOTA, 1)).err();
         assert!(ram.sectors == before, "a refused disk was touched");
         error
     };

@@ -1,8 +1,7 @@
 //! What a store keeps of the numbered history that the selftest writes
 //! (`source/apps/selftest-client/src/sequence_steps.rs`), and what it must keep.
-use nexus_state::{BlockDevice, Durability, Error, Memory, Sector, Store};
+use nexus_state::{BlockDevice, Durability, Error, Found, Memory, Quota, Sector, Store, open};
 use nexus_system::ids;
-use statefsd::{Found, open};
 
 use super::cuts::{History, Image};
 use super::log::{Entry, SECTOR};
@@ -60,7 +59,8 @@ pub(super) enum Wrong {
 pub(super) fn read(image: &mut Image, sectors: u64) -> Result<Kept, Wrong> {
     let mut memory = Memory::new();
     let device = Ram { image, sectors };
-    let (mut store, found) = open(device, &mut memory, 0).map_err(Wrong::Refused)?;
+    let (mut store, found) =
+        open(device, &mut memory, (Quota::UNBOUNDED, 0)).map_err(Wrong::Refused)?;
     let number = get(&mut store, "cut/a")?;
     if get(&mut store, "cut/b")? != number {
         return Err(Wrong::Torn(format!("half of the batch of number {number:?}")));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const DISK_BYTES: u64 = 16 << 20;
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
-/// First bytes of the seed; `source/services/statefsd/src/open.rs` looks for them.
+/// First bytes of the seed; `source/libs/nexus-state/src/open.rs` looks for them.
 pub(crate) const SEED_MAGIC: &[u8; 8] = b"NXSEED01";
 /// Identity and salt.
 const SEED_BYTES: usize = 48;

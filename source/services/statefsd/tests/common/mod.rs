@@ -5,12 +5,12 @@ use nexus_service::{
     permit::{Authorizer, Evidence},
     step,
 };
-use nexus_state::{BlockDevice, Durability, Error, Memory, Sector, Store};
+use nexus_state::{BlockDevice, Durability, Error, Found, Memory, SEED_MAGIC, Sector, Store, open};
 use nexus_wire::{
     FRAME_MAX, Status as Common,
     state::{Op, Pair, Reply, Request, Response, State, Status},
 };
-use statefsd::{Env, Found, SEED_MAGIC, Statefsd, open};
+use statefsd::{Env, QUOTA, Statefsd};
 
 /// May read and write.
 pub(crate) const ONE: u64 = 20;
@@ -144,7 +144,7 @@ pub(crate) fn memory() -> &'static mut Memory {
 
 /// Boots on a disk that must be good.
 pub(crate) fn boot(ram: Ram) -> (Bench<'static>, Found) {
-    let (store, found) = open(ram, memory(), 1).unwrap();
+    let (store, found) = open(ram, memory(), (QUOTA, 1)).unwrap();
     (bench(Ok(store)), found)
 }
 

@@ -1,10 +1,9 @@
-//! What to do with the disk that is found: mount a store, make one on a blank disk that was
+//! What statefsd does with the disk that is found, and `nx powercut` with what a cut left of it: mount a store, make one on a blank disk that was
 //! provisioned for it, and leave everything else as it is.
 
-use crate::service::QUOTA;
-use nexus_state::{
-    BlockDevice, Contents, Error, Format, FramingKey, Memory, Mount, Operation, Store, StoreId,
-    format, limits,
+use crate::{
+    BlockDevice, Contents, Error, Format, FramingKey, Memory, Mount, Operation, Quota, Store,
+    StoreId, format, limits, probe,
 };
 
 /// First bytes of the seed: the disk's last sector, written by whoever provisions a blank disk.
@@ -33,9 +32,9 @@ pub enum Found {
 pub fn open<'m, D: BlockDevice>(
     mut device: D,
     memory: &'m mut Memory,
-    now_ns: u64,
+    (quota, now_ns): (Quota, u64),
 ) -> Result<(Store<'m, D>, Found), Error> {
-    let contents = nexus_state::probe(&mut device)?;
+    let contents = probe(&mut device)?;
     let force = contents == Contents::Other && is_half_made(&mut device)?;
     let found = if contents == Contents::Blank || force {
         let (id, salt) = seed(&mut device)?.ok_or(Error::Blank)?;
@@ -44,7 +43,7 @@ pub fn open<'m, D: BlockDevice>(
     } else {
         Found::Mounted
     };
-    let how = Mount { key: FRAMING, expect: None, min_sequence: 0, quota: QUOTA };
+    let how = Mount { key: FRAMING, expect: None, min_sequence: 0, quota };
     let mut store = Store::mount(device, memory, &how)?;
     match store.begin_boot(boot_id(now_ns, store.mounted().sequence)) {
         Ok(_) | Err(Error::ReadOnly) => Ok((store, found)),
