@@ -74,6 +74,11 @@ bench-os-bless:
 test-policy-diff:
     cargo test --manifest-path tests/policy_diff/Cargo.toml --target-dir target/bench-policy -- --nocapture
 
+# Policy decisions beside Cedar, Rego and casbin; writes docs/bench-policy.* (`--quick`: no docs)
+bench-policy *args:
+    cargo build --release --manifest-path tests/bench_policy/Cargo.toml --target-dir target/bench-policy
+    ./target/bench-policy/release/bench_policy run {{args}}
+
 # Format everything
 fmt:
     cargo fmt --all
