@@ -11,6 +11,7 @@ mod decide_figures;
 mod ipc_figures;
 mod kernel_figures;
 mod key_figures;
+mod keystore_figures;
 mod median;
 mod policy_figure;
 mod report;

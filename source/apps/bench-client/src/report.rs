@@ -6,8 +6,8 @@ use bench_server::instret;
 use nexus_abi::Sys;
 
 use crate::{
-    Failure, decide_figures, ipc_figures, kernel_figures, key_figures, policy_figure, rng_figure,
-    state_figure,
+    Failure, decide_figures, ipc_figures, kernel_figures, key_figures, keystore_figures,
+    policy_figure, rng_figure, state_figure,
 };
 
 /// What an empty pair of readings counts: the second reading itself.
@@ -93,6 +93,12 @@ fn figures<S: Sys>(sys: &mut S) -> Result<(), Failure> {
     figure(sys, "state_put", state.put);
     figure(sys, "state_get", state.get);
     decide_rows(sys)?;
+    let keys = keystore_figures::measure(sys)?;
+    figure(sys, "keystored_sign", keys.sign);
+    figure(sys, "keystored_verify", keys.verify);
+    figure(sys, "keystored_attest", keys.attest);
+    figure(sys, "keystored_put", keys.put);
+    figure(sys, "keystored_get", keys.get);
     key_rows(sys)
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Identity {
     pub(crate) keys: KeySet,
     /// Signatures of the service key so far.
     pub(crate) used: u64,
+    /// The key last looked up. Whether it counts is asked of the chain and the floor each time.
+    pub(crate) admitted: Option<(Purpose, u32, PurposeKey)>,
 }
 
 fn secret_key_fault(error: nexus_keys::Error) -> Status {
@@ -62,7 +64,7 @@ impl Identity {
         let keys = keyset::open(vault, Counter(vault.floor.identity), record)?;
         let chain = load_chain(env, &keys)?;
         let used = vault.floor.uses;
-        let mut identity = Identity { chain, keys, used };
+        let mut identity = Identity { chain, keys, used, admitted: None };
         identity.finish(env, vault)?;
         identity.publish(env, vault)?;
         Ok(Some(identity))
@@ -90,7 +92,7 @@ impl Identity {
         let pair = Pair::new(names::IDENTITY, sealed.as_bytes()).ok_or(Status::Internal)?;
         let floor = Floor { identity: 1, uses: 0, ..vault.floor };
         vault.commit(env, floor, &[Change::Put(pair)])?;
-        let mut identity = Identity { chain, keys, used: 0 };
+        let mut identity = Identity { chain, keys, used: 0, admitted: None };
         // A failure here is made good by the next start, or before the next rotation.
         let _made_good_later = identity.publish(env, vault);
         Ok(identity)
@@ -171,11 +173,15 @@ impl Identity {
 
     /// The key of a purpose and generation, with its certificate checked against the chain.
     pub(crate) fn purpose_key<E: Env>(
-        &self,
+        &mut self,
         env: &mut E,
         vault: &Vault,
         (purpose, generation): (Purpose, u32),
     ) -> Result<PurposeKey, Status> {
+        match &self.admitted {
+            Some((known, of, key)) if (*known, *of) == (purpose, generation) => return Ok(*key),
+            _ => {}
+        }
         let certificate = if generation == self.active().0 {
             self.certify(vault, purpose)?
         } else {
@@ -187,12 +193,16 @@ impl Identity {
         let key = PurposeKey::admit(&certificate, &self.chain).map_err(|_| Status::Damaged)?;
         let named = key.certificate().generation == Generation(generation);
         let for_it = key.certificate().usage.purposes.has(purpose);
-        if named && for_it { Ok(key) } else { Err(Status::Damaged) }
+        if !named || !for_it {
+            return Err(Status::Damaged);
+        }
+        self.admitted = Some((purpose, generation, key));
+        Ok(key)
     }
 
     /// The public key of a generation: the identity's own, or one that it certified.
     pub(crate) fn public<E: Env>(
-        &self,
+        &mut self,
         env: &mut E,
         vault: &Vault,
         (purpose, generation): (Purpose, u32),
@@ -226,6 +236,7 @@ impl Identity {
         let below = generation.checked_add(1).ok_or(Status::Limit)?;
         let revoked = vault.floor.revoked.max(below);
         vault.commit(env, Floor { revoked, ..vault.floor }, &[])?;
+        self.admitted = None;
         self.publish(env, vault)
     }
 

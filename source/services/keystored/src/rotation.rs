@@ -125,7 +125,7 @@ impl Identity {
         let pair = Pair::new(names::IDENTITY, record).ok_or(Status::Internal)?;
         let floor = Floor { identity: keys.counter.0, uses: 0, ..vault.floor };
         vault.commit(env, floor, &[Change::Put(pair), Change::Del(names::PREPARED)])?;
-        *self = Identity { chain, keys, used: 0 };
+        *self = Identity { chain, keys, used: 0, admitted: None };
         Ok(())
     }
 

@@ -24,6 +24,8 @@ use nexus_wire::{
     state::{Change, State, Status as StateStatus},
 };
 
+use zeroize::Zeroize as _;
+
 use crate::{
     Env, Keystored, Measured, MemoryStore, NoEntropy, StoreError, StoreStanding, Value, bringup,
 };
@@ -140,6 +142,7 @@ impl<S: Sys> Outside<'_, S> {
         };
         let deadline = Deadline::after_ns(self.sys, STORE_NS);
         let outcome = question(&mut client, self.sys, deadline);
+        self.wipe();
         if matches!(outcome, Ok(_) | Err(StateError::Refused(_) | StateError::Argument)) {
             self.statefsd = Some(client);
         } else {
@@ -161,12 +164,18 @@ impl<S: Sys> Outside<'_, S> {
         };
         let deadline = Deadline::after_ns(self.sys, ENTROPY_NS);
         let outcome = question(&mut client, self.sys, deadline);
+        self.wipe();
         if matches!(outcome, Ok(()) | Err(RngError::Refused(_))) {
             self.rngd = Some(client);
         } else {
             self.close(client.endpoint());
         }
         outcome.map_err(|_| NoEntropy)
+    }
+
+    /// Empties the message frame: the root secret and seeds pass through it.
+    fn wipe(&mut self) {
+        self.sys.frame_mut().zeroize();
     }
 
     fn kept_word(&self, at: usize) -> Option<&'static AtomicU64> {

@@ -14,6 +14,8 @@ use nexus_wire::{
     keys::{ACTIVE, Durability, KeyState, Op, Reply, Request, Slot, Standing, Status},
 };
 
+use zeroize::Zeroize as _;
+
 use crate::{
     bringup,
     env::{self, Env},
@@ -452,6 +454,10 @@ impl Keystored {
         const MOST: usize = 8;
         for _ in 0..MOST {
             let Some(checkpoint) = env.next_checkpoint() else { return };
+            // Without keys there is nothing to decide, and a record each time would be noise.
+            if !self.opened(env).is_ok_and(|open| present(&mut open.identity).is_ok()) {
+                continue;
+            }
             let journal = Sender { service: ids::LOGD, incarnation: 0, badge: 0 };
             let sealed = self.act(
                 env,
@@ -567,6 +573,8 @@ const fn kind(op: &Op<'_>) -> Kind {
 
 impl<E: Env> Service<E> for Keystored {
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut Frame, env: &mut E) -> Outgoing {
+        // The buffer is the loop's and lives on: no answer leaves a secret in it for the next.
+        reply.zeroize();
         let outcome = match Request::decode(call.frame) {
             Ok(request) => self
                 .answer(&request, call.sender, (reply, env))

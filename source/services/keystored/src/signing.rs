@@ -63,7 +63,7 @@ impl Identity {
 
     /// Whether a signature is what it is claimed to be, by a key that is good now.
     pub(crate) fn verify<E: Env>(
-        &self,
+        &mut self,
         env: &mut E,
         vault: &Vault,
         claim: &Claim<'_>,

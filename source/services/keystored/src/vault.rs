@@ -167,6 +167,7 @@ impl Vault {
             None => Err(Status::Internal),
         };
         record.zeroize();
+        nexus_keys::scrub_stack();
         stored?;
         vault.keep(env);
         Ok(vault)

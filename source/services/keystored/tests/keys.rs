@@ -352,6 +352,52 @@ fn checkpoints_are_sealed_for_the_journal_alone() {
 }
 
 #[test]
+fn checkpoints_without_keys_are_nobodys_question() {
+    let mut bench = boot(&disk(), 1);
+    bench.outside.checkpoints = vec![(1, [1; 32]), (2, [2; 32])];
+    nexus_service::Service::notified(&mut bench.service, 1, &mut bench.outside);
+    assert!(bench.outside.checkpoints.is_empty() && bench.outside.seals.is_empty());
+    assert!(bench.outside.asked.is_empty() && bench.outside.drain().is_empty());
+}
+
+/// The key everybody knows is asked for by name or not at all: no build of this tree does.
+#[test]
+fn test_reject_the_bringup_key_in_every_build_that_does_not_ask_for_it() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let feature = "insecure-bringup-key";
+    let manifest = read("source/services/keystored/Cargo.toml");
+    let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+    for line in features.lines().filter(|line| line.contains('=')) {
+        let (name, enables) = line.split_once('=').unwrap();
+        assert!(!enables.contains(feature), "`{}` enables it", name.trim());
+    }
+    for path in ["Cargo.toml", "recipes/system.toml", "justfile", ".ci/run", ".cargo/config.toml"] {
+        assert!(!read(path).contains(feature), "{path} names it");
+    }
+    for dir in ["tools/nx/src", "source/libs/nexus-build/src"] {
+        let mut left = vec![root.join(dir)];
+        while let Some(dir) = left.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                if path.is_dir() {
+                    left.push(path);
+                } else {
+                    let text = std::fs::read(&path).unwrap();
+                    let named = text.windows(feature.len()).any(|w| w == feature.as_bytes());
+                    assert!(!named, "{} names it", path.display());
+                }
+            }
+        }
+    }
+    if !cfg!(feature = "insecure-bringup-key") {
+        let (_, mut bench) = with_keys();
+        let (body, _) = quote(&mut bench, &[7; 32]);
+        assert!(!body.evidence.flags.has(Flags::DEVELOPMENT_KEY));
+    }
+}
+
+#[test]
 fn test_reject_a_new_identity_wherever_the_old_one_cannot_be_read() {
     // Every record that the identity needs, garbled or gone.
     for (name, gone) in

@@ -217,6 +217,12 @@ fn test_first_difference_names_the_line() {
     assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
     assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));
     assert_eq!(first_difference("a\n", "a\nc\n"), Some((2, "<end>", "c")));
+    let often = "a\n[1] init: policyd died: killed\n[2] policyd: ready\nb\n";
+    assert_eq!(first_difference(often, "a\nb\n"), None);
+    assert_eq!(
+        first_difference(often, "a\n[1] init: rngd died: killed\nb\n").map(|d| d.0),
+        Some(4)
+    );
 }
 
 #[test]
