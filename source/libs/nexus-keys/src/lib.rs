@@ -38,6 +38,7 @@ mod sealed;
 mod secret;
 mod signing;
 #[cfg(test)]
+#[path = "tests/fixtures.rs"]
 mod testing;
 
 pub use certificate::{Certificate, Genesis, Reason, Rotation, commitment};

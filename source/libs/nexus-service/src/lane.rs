@@ -372,6 +372,4 @@ mod reservation;
 pub use reservation::Place;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

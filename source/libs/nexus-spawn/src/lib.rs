@@ -8,8 +8,6 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "the fake kernel counts freely"))]
 
-#[cfg(test)]
-mod fake;
 mod memory;
 #[cfg(test)]
 mod tests;

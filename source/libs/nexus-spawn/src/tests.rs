@@ -1,5 +1,7 @@
 //! What a child is made of, and that no failure leaves a part of one.
 
+mod fake;
+
 use nexus_abi::{
     Call, Error, Handle, Rights, ServiceId, SyscallMask,
     layout::{PAGE, STACK_TOP},
@@ -7,7 +9,8 @@ use nexus_abi::{
 };
 use nexus_elf::{ElfError, testing::DATA, testing::minimal_elf};
 
-use crate::{EXIT_ABANDONED, STACK_PAGES_MAX, SpawnError, Spec, create, fake::Fake, sealed_copy};
+use crate::{EXIT_ABANDONED, STACK_PAGES_MAX, SpawnError, Spec, create, sealed_copy};
+use fake::Fake;
 
 const BASE: u64 = 0x1000_0000;
 

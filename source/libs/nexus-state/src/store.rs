@@ -3,8 +3,6 @@
 mod commit;
 mod compact;
 mod format;
-#[cfg(test)]
-mod hostile;
 mod mount;
 mod read;
 mod room;
@@ -226,6 +224,8 @@ impl<D: BlockDevice> Store<'_, D> {
 
 #[cfg(test)]
 mod tests {
+    mod hostile;
+
     use super::Memory;
 
     /// What statefsd has to find room for; the documents state it.

@@ -1,5 +1,7 @@
 //! Bounds, accounting, restarts and hostile headers.
 
+mod model;
+
 use super::*;
 
 fn memory(words: usize) -> Vec<AtomicU64> {

@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use super::*;
+use crate::lane::*;
 
 /// Two records of three words; pushes and pops that overrun it.
 const CELLS: usize = HEADER_WORDS + 2 * RECORD_WORDS;

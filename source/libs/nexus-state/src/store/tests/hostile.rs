@@ -3,7 +3,6 @@
 
 use std::vec::Vec;
 
-use super::{Memory, Store, format};
 use crate::{
     batch::Batch,
     bytes::Writer,
@@ -12,6 +11,7 @@ use crate::{
     limits::{DEVICE_MIN_SECTORS, HEAD_SECTORS, SECTOR_BYTES},
     options::{Format, FramingKey, Mount, Quota},
     record::{self, Builder, FRAME_BYTES, HEADER_BYTES, Header, Kind, RECORD_MAX_BYTES},
+    store::{Memory, Store, format, probe},
     superblock::{self, Found, Superblock},
     tag::{Tag, Tags},
 };
@@ -111,7 +111,7 @@ fn test_reject_a_superblock_of_a_later_version() {
         digest_again(&mut later);
         ram.0[slot] = later;
         assert_eq!(mounted(&mut ram, |_| ()), Err(Error::Version { found: 2 }));
-        assert_eq!(super::probe(&mut ram), Err(Error::Version { found: 2 }));
+        assert_eq!(probe(&mut ram), Err(Error::Version { found: 2 }));
         let forced = Format { force: true, ..FORMAT };
         assert_eq!(format(&mut ram, &forced), Err(Error::Version { found: 2 }));
     }
