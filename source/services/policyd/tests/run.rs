@@ -20,7 +20,7 @@ use ed25519_dalek::SigningKey;
 use nexus_abi::{Call, Error, Handle, Return, Sys, layout::FRAME_MAX, syscall::Topic};
 use nexus_service::lane::Consumer;
 use nexus_system::{markers, slots::policyd as slots};
-use nexus_wire::audit::{Op, Reason, Record};
+use nexus_wire::audit::{Decision, Flags, Op, Reason, Record};
 
 /// The capability that comes with a reload.
 const OFFERED: Handle = Handle::fixed(50);
@@ -38,6 +38,8 @@ struct Fake {
     replies: Vec<Vec<u8>>,
     console: String,
     rung: u64,
+    /// What logd took at each [`DRAIN`], and how many records were lost until then.
+    drained: Vec<(Vec<Record>, u64)>,
 }
 
 impl Fake {
@@ -49,12 +51,31 @@ impl Fake {
         let kept = Some(&*kept.collect::<Vec<_>>().leak());
         let (requests, replies, console) = (Vec::new(), Vec::new(), String::new());
         let (frame, offered) = ([0; FRAME_MAX], None);
-        let (open_caps, rung) = (0, 0);
-        Fake { frame, blob, lane, kept, requests, offered, open_caps, replies, console, rung }
+        let (open_caps, rung, drained) = (0, 0, Vec::new());
+        Fake {
+            frame,
+            blob,
+            lane,
+            kept,
+            requests,
+            offered,
+            open_caps,
+            replies,
+            console,
+            rung,
+            drained,
+        }
     }
 
     fn next(&mut self) -> Return {
         let Some(request) = self.requests.pop() else { return Return::Failed(Error::PeerDied) };
+        if request == DRAIN {
+            let mut lane = Consumer::attach(self.lane.unwrap()).unwrap();
+            let taken = std::iter::from_fn(|| lane.pop());
+            let taken = taken.map(|words| Record::from_words(&words).unwrap()).collect();
+            self.drained.push((taken, lane.counters().lost));
+            return self.next();
+        }
         self.frame[..request.len()].copy_from_slice(&request);
         let reload = request[2..4] == [2, 7];
         self.open_caps += u32::from(reload);
@@ -68,7 +89,7 @@ impl Fake {
         }
     }
 
-    /// The requests, in order: `check` is a CHECK by the client, `reload` offers a policy.
+    /// The requests, in order, with [`DRAIN`] between them: `check` is a CHECK by the client, `reload` offers a policy.
     fn ask(&mut self, requests: &[&[u8]]) -> Vec<u8> {
         self.requests = requests.iter().rev().map(|request| request.to_vec()).collect();
         self.replies.clear();
@@ -227,6 +248,62 @@ fn test_reject_everything_without_a_lane() {
     assert_eq!(fake.run(2), [1, 1]);
     let said = format!("{}policyd: no audit lane, denying everything\n", warning());
     assert_eq!(fake.console, said);
+}
+
+/// Places for ordinary records, and those kept behind them: a thirty-second of the lane.
+const OPEN: usize = 496;
+const RESERVE: usize = 16;
+/// In a row of requests: logd takes all that lies in the lane.
+const DRAIN: &[u8] = b"";
+/// CHECK_CAP of the client about itself, in version 1: a capability whose records may get lost,
+/// and one that is `audit = "required"`.
+const READ: &[u8] = b"PO\x01\x04\x14\0\0\0\0\0\0\0\x0afiles.read";
+const WRITE: &[u8] = b"PO\x01\x04\x14\0\0\0\0\0\0\0\x0bfiles.write";
+
+/// The lane with so many places taken, the first by the record of the start.
+fn filled(places: usize) -> Vec<&'static [u8]> {
+    vec![READ; places - 1]
+}
+
+#[test]
+fn the_last_ordinary_place_is_an_allow_and_the_next_a_recorded_deny() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    let mut requests = filled(OPEN - 1);
+    requests.extend([WRITE, WRITE, READ, DRAIN]);
+    let told = fake.ask(&requests);
+    assert_eq!(told[OPEN - 2..], [0, 1, 0], "recorded; not recorded; need not be");
+    let [(records, lost)] = &fake.drained[..] else { panic!() };
+    assert_eq!((records.len(), *lost), (OPEN + 1, 1), "the deny is there, the last read is not");
+    let [.., last, refused] = &records[..] else { panic!() };
+    assert_eq!((last.decision, last.reason), (Decision::Allow, Reason::Policy));
+    assert_eq!((refused.decision, refused.reason), (Decision::Deny, Reason::AuditUnavailable));
+    for record in [last, refused] {
+        assert_eq!((record.cap.as_bytes(), record.subject), (&b"files.write"[..], CLIENT));
+        assert!(record.flags.has(Flags::REQUIRED));
+    }
+}
+
+#[test]
+fn test_reject_beyond_the_reserve_and_recover_with_a_drain() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    let mut requests = filled(OPEN);
+    requests.extend([WRITE; RESERVE + 1]);
+    requests.extend([DRAIN, WRITE, DRAIN]);
+    let told = fake.ask(&requests);
+    let (before, after) = told[OPEN - 1..].split_at(RESERVE + 1);
+    assert_eq!(before, [1; RESERVE + 1], "also without a place for the deny");
+    assert_eq!(after, [0], "with places again");
+    let [(full, lost), (again, lost_again)] = &fake.drained[..] else { panic!() };
+    assert_eq!((full.len(), *lost), (OPEN + RESERVE, 1), "the one beyond the reserve is counted");
+    let (ordinary, reserved) = full.split_at(OPEN);
+    assert!(ordinary.iter().all(|record| record.decision == Decision::Allow));
+    assert!(reserved.iter().all(|record| {
+        (record.decision, record.reason) == (Decision::Deny, Reason::AuditUnavailable)
+    }));
+    let [record] = &again[..] else { panic!() };
+    assert_eq!((record.decision, record.reason), (Decision::Allow, Reason::Policy));
+    let (seq, last) = (record.seq, full[OPEN + RESERVE - 1].seq);
+    assert_eq!((seq, *lost_again), (last + 2, 1), "the lost deny keeps its number");
 }
 
 /// CHECK by the client, by name, in version 1.
