@@ -53,13 +53,6 @@ step "without an image it says what to do"
 boot
 answers "from a running image"
 
-# Live: what comes after the tail has attached, with nothing shown of what was there before.
-newest=$(grep -o '"seq":[0-9]*' "$work/records" | tail -n 1 | cut -d: -f2)
-tail_audit --last 0 --count 1 --interval 100ms --json >"$work/live" || fail "no live record"
-live=$(grep -o '"seq":[0-9]*' "$work/live" | cut -d: -f2)
-[ "$live" -gt "$newest" ] || fail "not a new record: $live after $newest"
-step "a record made after the tail attached, number $live"
-
 # Questions of readers, which a tail hides, do not hide what they are about.
 for _ in 1 2 3 4; do tail_audit --own --last 1000 --count 1 >/dev/null; done
 answers "behind hundreds of own questions"
@@ -95,6 +88,18 @@ echo "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a" >"$work/
 verify "$work/signed.nxa" --key "$work/other.pub"
 [ "$status" = 1 ] || fail "another key verifies: $(cat "$work/verdict")"
 step "not signed with another key"
+
+# Live: what comes after the tail has attached, with nothing shown of what was there before; the
+# reader's own questions at once, another's record with the next checkpoint that is signed.
+newest=$(grep -o '"seq":[0-9]*' "$work/records" | tail -n 1 | cut -d: -f2)
+for own in --own ""; do
+  tail_audit $own --last 0 --count 1 --interval 100ms --json >"$work/live" || fail "no live record"
+  live=$(grep -o '"seq":[0-9]*' "$work/live" | cut -d: -f2)
+  [ "$live" -gt "$newest" ] || fail "not a new record: $live after $newest"
+  newest=$live
+done
+grep -q '"key.checkpoint"' "$work/live" || fail "not what was expected: $(cat "$work/live")"
+step "records made after the tail attached, the last one number $live"
 nx audit export --socket "$socket" --format native -o "$work/trail.nxa" 2>"$work/said" ||
   fail "no native export: $(cat "$work/said")"
 verify "$work/trail.nxa"
