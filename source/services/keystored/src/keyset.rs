@@ -105,7 +105,7 @@ fn fill<E: Env>(
 ) -> Result<(), Status> {
     let seeds = payload.0.get_mut(..SEED_BYTES).ok_or(Status::Internal)?;
     if bringup::ENABLED {
-        bringup::seeds(making.generation, seeds);
+        nexus_keys::development_seeds(making.generation, seeds);
     } else {
         env.seed(seeds).map_err(|_| Status::NoEntropy)?;
     }

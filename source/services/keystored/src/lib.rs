@@ -4,7 +4,7 @@
 //! `service` is the state machine; `vault` holds what everything is sealed under and the floors
 //! below which no counter falls; `keyset`, `identity` and `rotation` are the device's keys from
 //! their making to their end, `signing` what they are used for; `secrets` belongs to callers;
-//! `limits` says how often; `run` is the shell around it, the same in the image and in the
+//! `limits` says how often, `refusals` how to say no; `run` is the shell around it, the same in the image and in the
 //! simulator.
 #![cfg_attr(all(nexus_env = "os", not(test)), no_std)]
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod keyset;
 mod limits;
 mod memory;
 mod names;
+mod refusals;
 mod rotation;
 mod run;
 mod secrets;

@@ -9,12 +9,9 @@ use nexus_service::{
 };
 use nexus_system::ids;
 use nexus_wire::{
-    Bytes, FRAME_MAX, Status as Common,
-    audit::{self, Reason},
+    Bytes, FRAME_MAX, audit,
     keys::{ACTIVE, Durability, KeyState, Op, Reply, Request, Slot, Standing, Status},
 };
-
-use zeroize::Zeroize as _;
 
 use crate::{
     bringup,
@@ -22,6 +19,7 @@ use crate::{
     identity::{Identity, now},
     keyset::Bounds,
     limits::{Kind, Limits},
+    refusals::{cross_purpose_refused, export_refused, kind, limited, no_permit, reason},
     rotation::Wanted,
     secrets::{self, Counters},
     signing::{AuditHead, Claim, purpose},
@@ -109,7 +107,11 @@ impl Keystored {
         from: Sender,
         (reply, env): (&mut Frame, &mut E),
     ) -> Result<usize, Status> {
-        if !self.limits.take(from.service.0, kind(&request.op), env.now_ns()) {
+        let (fits, over) = self.limits.take(from.service.0, kind(&request.op), env.now_ns());
+        if let Some(over) = over {
+            limited(env, over);
+        }
+        if !fits {
             return Err(Status::RateLimited);
         }
         let body = match request.op {
@@ -147,7 +149,7 @@ impl Keystored {
                 .sign(env, from, message.as_bytes())
                 .map(|(generation, boot, signature)| Reply::Sign { generation, boot, signature }),
             Op::DeviceSign { purpose: code, message } => {
-                if purpose(code)? != Purpose::Service {
+                if purpose(code) != Ok(Purpose::Service) {
                     return Err(cross_purpose_refused(env, from, code));
                 }
                 self.sign(env, from, message.as_bytes()).map(|(generation, boot, signature)| {
@@ -463,18 +465,20 @@ impl Keystored {
                 env,
                 (journal, env::SealCheckpoint, audit::Op::Seal),
                 |this, env, permit| {
+                    if this.head.is_some_and(|head| !head.admits(checkpoint)) {
+                        return Err(Status::Rollback);
+                    }
                     let open = this.opened(env)?;
                     let identity = present(&mut open.identity)?;
                     let value = identity.seal(&open.vault, permit, checkpoint)?;
                     Ok(Done { value, target: checkpoint.0 })
                 },
             );
-            // Unsigned is what the journal takes it for if nothing comes back.
-            if let Ok(seal) = sealed
-                && env.return_seal(&seal)
-            {
+            if let Ok(seal) = sealed {
                 let (number, digest) = checkpoint;
                 self.head = Some(AuditHead { number, digest });
+                // Unsigned is what the journal takes it for if nothing comes back.
+                let _best_effort = env.return_seal(&seal);
             }
         }
     }
@@ -509,72 +513,11 @@ const fn durability(open: &Open) -> Durability {
     if open.vault.durable { Durability::Durable } else { Durability::Volatile }
 }
 
-/// A denial is policyd's word; anything else means that nobody could be asked.
-const fn no_permit(status: Common) -> Status {
-    match status {
-        Common::Denied => Status::Denied,
-        _ => Status::Unavailable,
-    }
-}
-
-/// The private key stays, whoever asks; that somebody asked is on record.
-fn export_refused<E: Env>(env: &mut E, from: Sender) -> Status {
-    refused(env, from, u64::from(Status::PrivateExportDenied.code()));
-    Status::PrivateExportDenied
-}
-
-/// Nobody gets a signature of another purpose by asking.
-fn cross_purpose_refused<E: Env>(env: &mut E, from: Sender, code: u16) -> Status {
-    refused(env, from, u64::from(code));
-    Status::WrongPurpose
-}
-
-fn refused<E: Env>(env: &mut E, from: Sender, detail: u64) {
-    let own = Outcome::own(audit::Op::KeyUse, from.service);
-    let record = Outcome { result: Err(Reason::Refused), detail, ..own };
-    let now_ns = env.now_ns();
-    let _counted_if_lost = env.reporter().record(&record, now_ns);
-}
-
-const fn reason(status: Status) -> Reason {
-    match status {
-        Status::NotFound | Status::KeyNotFound => Reason::Missing,
-        Status::KeyExists
-        | Status::WrongPurpose
-        | Status::KeyRetired
-        | Status::KeyRevoked
-        | Status::KeyExhausted => Reason::Refused,
-        Status::RateLimited | Status::Limit | Status::Full => Reason::Limit,
-        _ => Reason::Failed,
-    }
-}
-
-const fn kind(op: &Op<'_>) -> Kind {
-    match op {
-        Op::PutPlain { .. }
-        | Op::Put { .. }
-        | Op::DelPlain { .. }
-        | Op::Del { .. }
-        | Op::CounterIncrement { .. } => Kind::Write,
-        Op::Sign { .. } | Op::DeviceSign { .. } => Kind::Sign,
-        Op::Verify { .. } => Kind::Verify,
-        Op::Attest { .. } => Kind::Attest,
-        Op::KeygenPlain {} | Op::Keygen { .. } => Kind::Keygen,
-        Op::Rotate { .. } | Op::Revoke { .. } => Kind::Rotate,
-        Op::Get { .. }
-        | Op::DevicePubkey {}
-        | Op::Pubkey { .. }
-        | Op::DevicePrivkey {}
-        | Op::Chain { .. }
-        | Op::CounterRead { .. }
-        | Op::Status {} => Kind::Read,
-    }
-}
-
 impl<E: Env> Service<E> for Keystored {
+    /// Requests and replies carry secrets.
+    const WIPES: bool = true;
+
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut Frame, env: &mut E) -> Outgoing {
-        // The buffer is the loop's and lives on: no answer leaves a secret in it for the next.
-        reply.zeroize();
         let outcome = match Request::decode(call.frame) {
             Ok(request) => self
                 .answer(&request, call.sender, (reply, env))
@@ -590,11 +533,15 @@ impl<E: Env> Service<E> for Keystored {
     }
 
     fn next_tick_ns(&self) -> u64 {
-        if self.trouble == Some(Status::Unavailable) { self.retry_ns } else { u64::MAX }
+        let due = self.trouble == Some(Status::Unavailable) || self.limits.has_untold();
+        if due { self.retry_ns } else { u64::MAX }
     }
 
     fn tick(&mut self, env: &mut E) {
         let _whether_open = self.prepare(env);
+        while let Some(over) = self.limits.settle(env.now_ns()) {
+            limited(env, over);
+        }
         self.retry_ns = env.now_ns().saturating_add(RETRY_NS);
     }
 }

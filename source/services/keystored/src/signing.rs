@@ -42,6 +42,13 @@ pub(crate) struct AuditHead {
     pub(crate) digest: [u8; 32],
 }
 
+impl AuditHead {
+    /// Whether this may be signed behind it: one history, forward. The same one again is no other.
+    pub(crate) fn admits(&self, (number, digest): (u64, [u8; 32])) -> bool {
+        number > self.number || (number, digest) == (self.number, self.digest)
+    }
+}
+
 impl Identity {
     /// Signs a message for the subject of the permit.
     pub(crate) fn sign<E: Env>(
@@ -122,11 +129,11 @@ impl Identity {
 
 /// What is known about this boot; what is not known is admitted in the flags.
 fn evidence<E: Env>(env: &mut E, vault: &Vault, head: Option<AuditHead>) -> Evidence {
-    let measured = env.measured();
+    let (measured, boot_id) = (env.measured(), env.boot_id());
     let admit = |admitted: bool, flag: Flags| if admitted { flag } else { Flags::NONE };
     let flags = Flags::NO_HARDWARE_ROOT
         .with(admit(bringup::ENABLED, Flags::DEVELOPMENT_KEY))
-        .with(admit(bringup::ENABLED, Flags::ENTROPY_UNPROVEN))
+        .with(admit(bringup::ENABLED || boot_id == [0; 16], Flags::ENTROPY_UNPROVEN))
         .with(admit(!vault.durable, Flags::STORAGE_VOLATILE))
         .with(admit(vault.older, Flags::ROLLBACK_DETECTED))
         .with(admit(!measured.is_some_and(|m| m.complete), Flags::MEASUREMENTS_INCOMPLETE))
@@ -137,7 +144,7 @@ fn evidence<E: Env>(env: &mut E, vault: &Vault, head: Option<AuditHead>) -> Evid
         flags,
         boot: vault.floor.boot,
         resumes: 0,
-        boot_id: env.boot_id(),
+        boot_id,
         images: measured.map_or(0, |m| m.images),
         measurements: measured.map_or([0; 32], |m| m.digest),
         policy: measured.map_or([0; 32], |m| m.policy),

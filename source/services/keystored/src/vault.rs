@@ -122,7 +122,11 @@ impl Vault {
     /// Why neither was possible.
     pub(crate) fn attach<E: Env>(env: &mut E) -> Result<Vault, Status> {
         let standing = env.store_standing()?;
-        let kept = if standing.durable { env.kept_boot() } else { 0 };
+        let kept = env.kept_boot();
+        // The disk of this boot is gone: nothing that stands in for it may begin another device.
+        if kept != 0 && !standing.durable {
+            return Err(Status::Rollback);
+        }
         let mut vault = match read_root(env)? {
             Some(root) => Vault::over(root, standing.durable)?,
             None if kept != 0 => return Err(Status::Rollback),

@@ -44,10 +44,14 @@ pub struct Outside {
     /// The last commit is made, and its answer lost.
     pub answer_lost: bool,
     pub reads_fail: bool,
+    /// Length of every key looked up, and of what was found.
+    pub lookups: Vec<(usize, Option<usize>)>,
     pub entropy_fails: bool,
     pub entropy_constant: bool,
     drawn: u64,
     pub policyd_is_dead: bool,
+    /// The next policy, which allows nobody anything.
+    pub reloaded: bool,
     pub asked: Vec<(u64, String)>,
     pub kept_boot: u32,
     pub reporter: Reporter<&'static [AtomicU64]>,
@@ -69,7 +73,7 @@ impl Authorizer for Outside {
             PEER => capability.starts_with("keystore."),
             LOGD => capability == "key.checkpoint",
             _ => false,
-        };
+        } && !self.reloaded;
         let seq = self.asked.len() as u64;
         if allowed { Ok(Evidence { nonce: 7, seq }) } else { Err(Common::Denied) }
     }
@@ -119,10 +123,12 @@ impl Env for Outside {
         if self.reads_fail {
             return Err(StoreError::Unavailable);
         }
-        Ok(self.disk.borrow().get(key).map(|value| {
+        let found = self.disk.borrow().get(key).map(|value| {
             out[..value.len()].copy_from_slice(value);
             value.len()
-        }))
+        });
+        self.lookups.push((key.len(), found));
+        Ok(found)
     }
     fn store_commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         // What a frame of the state protocol has room for.
@@ -216,10 +222,12 @@ pub fn boot(disk: &Disk, seed: u64) -> Bench {
         commits_left: usize::MAX,
         answer_lost: false,
         reads_fail: false,
+        lookups: Vec::new(),
         entropy_fails: false,
         entropy_constant: false,
         drawn: 0,
         policyd_is_dead: false,
+        reloaded: false,
         asked: Vec::new(),
         kept_boot: 0,
         reporter: Reporter::over(Some(lane)),
