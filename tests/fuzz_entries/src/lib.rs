@@ -9,7 +9,6 @@ mod blob;
 mod frames;
 mod keys;
 mod mutate;
-mod signature;
 mod state;
 mod toml;
 
@@ -17,6 +16,5 @@ pub use blob::{policy_blob, reseal, words};
 pub use frames::wire_frames;
 pub use keys::key_objects;
 pub use mutate::Mutator;
-pub use signature::{policy_signature, signed_policy};
 pub use state::{state_image, state_records};
 pub use toml::{policy_toml, registry_toml, system};

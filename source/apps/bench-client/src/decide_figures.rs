@@ -12,18 +12,27 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 /// Runs per question, of which the cheapest counts: a timer or a drain can only add.
 const RUNS: usize = 3;
 
-/// A name, and the same packed.
+/// Words of a frame, of which the name starts in the second.
+const FRAME_WORDS: usize = 9;
+
+/// A name, the same packed, and the same in the words of a frame, `at` so many bytes.
 pub(crate) struct Asked {
     name: &'static [u8],
     packed: PackedName,
+    words: [u64; FRAME_WORDS],
+    at: usize,
 }
 
 type Ask = fn(&Policy<'_>, u64, &Asked) -> Decision;
 
 /// Names of the figure over 10 subjects and of that over 10 000, how to ask, and how long a name
 /// may be.
-pub(crate) const ROWS: [([&str; 2], Ask, usize); 3] = [
+pub(crate) const ROWS: [([&str; 2], Ask, usize); 7] = [
     (["policy_decide.words48.10", "policy_decide.words48.10000"], by_words, 48),
+    (["policy_decide.frame16.10", "policy_decide.frame16.10000"], by_frame, 16),
+    (["policy_decide.frame24.10", "policy_decide.frame24.10000"], by_frame, 24),
+    (["policy_decide.frame32.10", "policy_decide.frame32.10000"], by_frame, 32),
+    (["policy_decide.frame48.10", "policy_decide.frame48.10000"], by_frame, 48),
     (["policy_decide.bytes16.10", "policy_decide.bytes16.10000"], by_bytes, 16),
     (["policy_decide.bytes48.10", "policy_decide.bytes48.10000"], by_bytes, 48),
 ];
@@ -41,12 +50,28 @@ fn over(words: &'static [u64], subjects: u64, ask: Ask, len: usize) -> Result<u6
     for name in NAMES.iter().filter(|name| name.len() <= len) {
         let name = name.as_bytes();
         let packed = PackedName::new(name).ok_or("no name")?;
-        let asked = black_box(Asked { name, packed });
-        for subject in (1..=subjects).step_by(step) {
-            dearest = dearest.max(count(&policy, subject, &asked, ask)?);
+        for at in 8..16 {
+            let asked = black_box(Asked { name, packed, words: frame(name, at), at });
+            for subject in (1..=subjects).step_by(step) {
+                dearest = dearest.max(count(&policy, subject, &asked, ask)?);
+            }
         }
     }
     Ok(dearest)
+}
+
+/// A frame with the name at byte `at` and other bytes around it.
+fn frame(name: &[u8], at: usize) -> [u64; FRAME_WORDS] {
+    let mut bytes = [0xA5; FRAME_WORDS * 8];
+    for (to, from) in bytes.iter_mut().skip(at).zip(name) {
+        *to = *from;
+    }
+    let (chunks, _) = bytes.as_chunks::<8>();
+    let mut words = [0; FRAME_WORDS];
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = u64::from_le_bytes(*chunk);
+    }
+    words
 }
 
 fn count(policy: &Policy<'_>, subject: u64, asked: &Asked, ask: Ask) -> Result<u64, Failure> {
@@ -69,7 +94,16 @@ fn by_bytes(policy: &Policy<'_>, subject: u64, asked: &Asked) -> Decision {
     policy.decide(subject, asked.name, Facts::NONE)
 }
 
-/// From the words of the name, as policyd asks: it has them because it records them.
+/// From the words of a frame, as policyd asks: packing is in the count.
+#[inline(never)]
+fn by_frame(policy: &Policy<'_>, subject: u64, asked: &Asked) -> Decision {
+    match PackedName::from_words(&asked.words, asked.at, asked.name.len()) {
+        Some(packed) => policy.decide_packed(subject, &packed, Facts::NONE, &mut NoLimits),
+        None => policy.decide(subject, &[], Facts::NONE),
+    }
+}
+
+/// From the words of the name alone.
 #[inline(never)]
 fn by_words(policy: &Policy<'_>, subject: u64, asked: &Asked) -> Decision {
     policy.decide_packed(subject, &asked.packed, Facts::NONE, &mut NoLimits)

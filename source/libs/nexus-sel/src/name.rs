@@ -66,8 +66,6 @@ const LOADS_BYTES: bool = cfg!(target_arch = "riscv64");
 pub(crate) const SHORT_BYTES: usize = 16;
 /// Names up to here are stored in four words.
 pub(crate) const MIDDLE_BYTES: usize = 32;
-/// Names up to here have three words that differ from zero.
-pub(crate) const THREE_WORDS: usize = 24;
 
 /// A name of 1 to 16 bytes as its two words.
 #[inline]

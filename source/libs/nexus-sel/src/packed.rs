@@ -7,7 +7,7 @@ use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
 use crate::decision::{AuditMode, Decision, Facts};
 use crate::layout::NameHeader;
 use crate::limits::Limits;
-use crate::name::{SHORT_BYTES, THREE_WORDS, pack_long, pack_short};
+use crate::name::{SHORT_BYTES, pack_long, pack_short};
 use crate::policy::{Policy, audit_of};
 
 /// A name of at most 48 bytes. Whether any policy knows it is another question.
@@ -30,42 +30,17 @@ impl PackedName {
     }
 
     /// Packs the `len` bytes that start at byte `at` of little-endian `words`; `None` as for
-    /// [`PackedName::new`], and where the words end before the name does.
+    /// [`PackedName::new`], and where fewer than seven words, which is what the longest name can
+    /// touch, are left from the one on where it starts.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn from_words(words: &[u64], at: usize, len: usize) -> Option<Self> {
         if len == 0 || len > MAX_NAME_BYTES {
             return None;
         }
-        let rest = words.get(at >> 3..)?;
-        let shift = (at as u32 & 7).wrapping_mul(8);
-        // A name of `len` bytes from here ends in this word.
-        let last = (at & 7).wrapping_add(len).wrapping_sub(1) >> 3;
-        if last >= rest.len() {
-            return None;
-        }
-        let mut packed = [0; MAX_NAME_WORDS];
-        // Names of up to 24 bytes are the usual ones, and have words behind them in a frame.
-        if let (Some([one, two, three, four]), true) = (rest.first_chunk::<4>(), len <= THREE_WORDS)
-        {
-            let [first, second] = [join(*one, *two, shift), join(*two, *three, shift)];
-            packed = match len {
-                ..=8 => [keep(first, len), 0, 0, 0, 0, 0],
-                9..=SHORT_BYTES => [first, keep(second, len.wrapping_sub(8)), 0, 0, 0, 0],
-                _ => {
-                    let third = keep(join(*three, *four, shift), len.wrapping_sub(SHORT_BYTES));
-                    [first, second, third, 0, 0, 0]
-                }
-            };
-        } else {
-            // Words behind the last do not exist; nothing of them is used.
-            let word = |index: usize| rest.get(index).copied().unwrap_or(0);
-            for (index, slot) in packed.iter_mut().enumerate().take(len.div_ceil(8)) {
-                let whole = join(word(index), word(index.wrapping_add(1)), shift);
-                *slot = keep(whole, len.wrapping_sub(index.wrapping_mul(8)).min(8));
-            }
-        }
-        Some(Self { words: packed, len })
+        let near = words.get(at >> 3..)?.first_chunk::<NEAR>()?;
+        let words = gather(near, (at as u32 & 7).wrapping_mul(8), len);
+        Some(Self { words, len })
     }
 
     /// Of words that hold a name from their first byte on: `len` bytes, and zeros behind them.
@@ -73,6 +48,13 @@ impl PackedName {
     #[inline]
     pub const fn padded(words: [u64; MAX_NAME_WORDS], len: usize) -> Self {
         Self { words, len }
+    }
+
+    /// Its words.
+    #[must_use]
+    #[inline]
+    pub const fn words(&self) -> &[u64; MAX_NAME_WORDS] {
+        &self.words
     }
 
     /// How many bytes it has.
@@ -89,15 +71,43 @@ const fn join(low: u64, high: u64, shift: u32) -> u64 {
     low.wrapping_shr(shift) | high.wrapping_shl(63_u32.wrapping_sub(shift)).wrapping_shl(1)
 }
 
-/// The lowest 1 to 8 bytes of a word.
+/// Those bytes of the last word of a name of `len` bytes that are the name's.
 #[inline]
-const fn keep(word: u64, bytes: usize) -> u64 {
-    word & u64::MAX.wrapping_shr(64_u32.wrapping_sub((bytes as u32).wrapping_mul(8)))
+const fn end_mask(len: usize) -> u64 {
+    // A shift counts modulo 64: whole words keep all of theirs.
+    u64::MAX.wrapping_shr((len as u32).wrapping_mul(8).wrapping_neg())
+}
+
+/// Words that a name of 48 bytes can touch.
+const NEAR: usize = MAX_NAME_WORDS + 1;
+
+/// Only the words the name has are made. No loop: that would cost as much as the shifts.
+#[inline(always)]
+const fn gather(near: &[u64; NEAR], shift: u32, len: usize) -> [u64; MAX_NAME_WORDS] {
+    let [a, b, c, d, e, f, g] = *near;
+    let end = end_mask(len);
+    let [one, two] = [join(a, b, shift), join(b, c, shift)];
+    match len {
+        ..=8 => return [one & end, 0, 0, 0, 0, 0],
+        9..=16 => return [one, two & end, 0, 0, 0, 0],
+        _ => {}
+    }
+    let [three, four] = [join(c, d, shift), join(d, e, shift)];
+    match len {
+        17..=24 => return [one, two, three & end, 0, 0, 0],
+        25..=32 => return [one, two, three, four & end, 0, 0],
+        _ => {}
+    }
+    let [five, six] = [join(e, f, shift), join(f, g, shift)];
+    match len {
+        33..=40 => [one, two, three, four, five & end, 0],
+        _ => [one, two, three, four, five, six & end],
+    }
 }
 
 impl Policy<'_> {
     /// As [`Policy::decide_with`], about a name that was packed before.
-    #[inline]
+    #[inline(always)]
     pub fn decide_packed<L: Limits>(
         &self,
         subject: u64,
@@ -105,26 +115,7 @@ impl Policy<'_> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        if capability.len > SHORT_BYTES {
-            return self.decide_packed_long(subject, capability, facts, limits);
-        }
-        let [first, second, ..] = capability.words;
-        match self.find_short(&[first, second], capability.len) {
-            Some(cap) => self.decide_capability(subject, cap, facts, limits),
-            None => self.without_capability(subject),
-        }
-    }
-
-    /// Out of line: the usual way shall not save what only this one needs.
-    #[inline(never)]
-    fn decide_packed_long<L: Limits>(
-        &self,
-        subject: u64,
-        capability: &PackedName,
-        facts: Facts,
-        limits: &mut L,
-    ) -> Decision {
-        match self.find_six(&capability.words, capability.len) {
+        match self.find_packed(capability) {
             Some(cap) => self.decide_capability(subject, cap, facts, limits),
             None => self.without_capability(subject),
         }
@@ -136,7 +127,7 @@ impl Policy<'_> {
         self.find_packed(capability).map_or(AuditMode::Normal, audit_of)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_packed(&self, name: &PackedName) -> Option<NameHeader> {
         if name.len <= SHORT_BYTES {
             let [first, second, ..] = name.words;
@@ -152,13 +143,13 @@ mod tests {
 
     #[test]
     fn words_and_bytes_pack_alike_at_every_place() {
-        let bytes: Vec<u8> = (0..80_u8).map(|i| i.wrapping_mul(37) | 1).collect();
+        let bytes: Vec<u8> = (0..88_u8).map(|i| i.wrapping_mul(37) | 1).collect();
         let words: Vec<u64> =
             bytes.chunks(8).map(|c| u64::from_le_bytes(c.try_into().unwrap())).collect();
         for at in 0..32 {
             for len in 0..=49 {
-                let name = &bytes[at..(at + len).min(bytes.len())];
-                let expected = if at + len <= bytes.len() { PackedName::new(name) } else { None };
+                let name = &bytes[at..at + len];
+                let expected = PackedName::new(name);
                 assert_eq!(PackedName::from_words(&words, at, len), expected, "{at} {len}");
             }
         }
@@ -166,10 +157,8 @@ mod tests {
 
     #[test]
     fn test_reject_names_that_leave_the_words() {
-        let words = [0x6161_6161_6161_6161; 2];
-        assert!(PackedName::from_words(&words, 8, 8).is_some());
-        assert!(PackedName::from_words(&words, 9, 7).is_some());
-        assert!(PackedName::from_words(&words, 9, 8).is_none());
+        let words = [0x6161_6161_6161_6161; NEAR + 1];
+        assert!(PackedName::from_words(&words, 15, MAX_NAME_BYTES).is_some());
         assert!(PackedName::from_words(&words, 16, 1).is_none());
         assert!(PackedName::from_words(&words, usize::MAX, 1).is_none());
         assert!(PackedName::from_words(&words, 0, 0).is_none());

@@ -264,7 +264,8 @@ impl<'p> Policy<'p> {
         let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
         let [header, _, _, at] = *self.cap_slots.get(slot)?;
         let header = NameHeader(header);
-        let stored = self.names.get(at as usize..)?.first_chunk::<N>()?;
+        let stored =
+            self.names.get(at as usize..(at as usize).wrapping_add(N))?.first_chunk::<N>()?;
         let differ = stored.iter().zip(words).fold(0, |acc, (a, b)| acc | (a ^ b));
         (differ | (header.len() ^ len) as u64 == 0).then_some(header)
     }
@@ -289,16 +290,16 @@ impl<'p> Policy<'p> {
     ) -> Decision {
         let audit = audit_of(cap);
         // `open` has checked that row and cell exist; were they missing, nothing permits it.
-        let none = Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
+        let none = || Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
         let Some(word) = self.rows.get((row as usize).wrapping_add(cap.position())) else {
-            return none;
+            return none();
         };
         let number = word.wrapping_shr(cap.shift()) & NUMBER;
         if number == 0 {
-            return none;
+            return none();
         }
         let at = (word >> ROW_BASE_SHIFT).wrapping_add(number) as usize;
-        let Some(cell) = self.cells.get(at) else { return none };
+        let Some(cell) = self.cells.get(at) else { return none() };
         if cell & CELL_CHAIN != 0 {
             return self.walk(*cell as u32 as usize, audit, facts, limits);
         }

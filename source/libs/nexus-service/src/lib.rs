@@ -9,4 +9,4 @@ pub mod permit;
 pub mod report;
 mod serve;
 
-pub use serve::{Answer, Ended, Env, Flow, Incoming, Outgoing, Service, serve, step};
+pub use serve::{Answer, Ended, Env, Flow, FrameWords, Incoming, Outgoing, Service, serve, step};

@@ -1,11 +1,16 @@
 //! The one receive loop, and the same call for host tests.
 
 use nexus_abi::{Call, Error, Handle, Message, Received, Sender, Sys, layout::FRAME_MAX};
+use zerocopy::IntoBytes as _;
 use zeroize::optimization_barrier;
 
 /// Shortest time between two ticks and between two attempts to receive with a full capability
 /// table: what keeps a wrong `next_tick_ns` or a leak from becoming a busy loop.
 const PAUSE_NS: u64 = 1_000_000;
+
+/// Room for a frame, in words: without unaligned loads, a name inside it costs a shift and an
+/// `or` a word to gather, where its bytes cost three instructions each.
+pub type FrameWords = [u64; FRAME_MAX / 8];
 
 /// A request, copied out of the message frame.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +21,25 @@ pub struct Incoming<'a> {
     pub frame: &'a [u8],
     /// A capability that came along, or [`Handle::NONE`]; see [`Service::KEEPS_CAPS`].
     pub cap: Handle,
+    words: &'a FrameWords,
+}
+
+impl<'a> Incoming<'a> {
+    /// A request for host tests; `room` receives the copy that [`Incoming::words`] tells.
+    #[must_use]
+    pub fn new(sender: Sender, frame: &'a [u8], room: &'a mut FrameWords, cap: Handle) -> Self {
+        for (to, from) in room.as_mut_bytes().iter_mut().zip(frame) {
+            *to = *from;
+        }
+        Incoming { sender, frame, cap, words: room }
+    }
+
+    /// The bytes again, as little-endian words. Behind the frame they hold anything.
+    #[inline]
+    #[must_use]
+    pub const fn words(&self) -> &'a FrameWords {
+        self.words
+    }
 }
 
 /// A reply: so many bytes of the reply buffer, and a capability to move.
@@ -107,15 +131,14 @@ pub trait Service<E> {
 /// is nothing left to receive on, or when the service stops.
 pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, mask: u64) -> Ended {
     // Kept across requests: clearing a kilobyte per request would be most of the work.
-    let mut request = [0; FRAME_MAX];
+    let mut request: FrameWords = [0; FRAME_MAX / 8];
     let mut reply = [0; FRAME_MAX];
     let mut port = Port { ep, mask, not_before_ns: 0 };
     let mut received = port.recv(service, env);
     loop {
         received = match received {
             Ok(Received::Message(message)) => {
-                let frame = copy_in(env.sys(), &message, &mut request);
-                let call = Incoming { sender: message.sender, frame, cap: message.cap };
+                let call = copy_in(env.sys(), &message, &mut request);
                 let answer = if message.cap.is_none() {
                     service.handle(&call, &mut reply, env)
                 } else {
@@ -129,7 +152,7 @@ pub fn serve<E: Env, S: Service<E>>(service: &mut S, env: &mut E, ep: Handle, ma
                 };
                 if S::WIPES {
                     port.reply(service, env, &Pending { message, answer, bytes: &reply });
-                    erase(&mut request);
+                    erase(request.as_mut_bytes());
                     erase(&mut reply);
                     erase(env.sys().frame_mut());
                     port.recv(service, env)
@@ -314,17 +337,19 @@ fn settle<E: Env, S: Service<E>>(
 fn copy_in<'r, S: Sys>(
     sys: &mut S,
     message: &Message,
-    request: &'r mut [u8; FRAME_MAX],
-) -> &'r [u8] {
+    request: &'r mut FrameWords,
+) -> Incoming<'r> {
     let len = message.len.min(FRAME_MAX);
-    if let (Some(to), Some(from)) = (request.get_mut(..len), sys.frame().get(..len)) {
+    if let (Some(to), Some(from)) = (request.as_mut_bytes().get_mut(..len), sys.frame().get(..len))
+    {
         to.copy_from_slice(from);
     }
-    request.get(..len).unwrap_or_default()
+    let frame = request.as_bytes().get(..len).unwrap_or_default();
+    Incoming { sender: message.sender, frame, cap: message.cap, words: request }
 }
 
 /// At the width of the machine, and seen to be done, so that no compiler leaves it out.
-fn erase(frame: &mut [u8; FRAME_MAX]) {
+fn erase(frame: &mut [u8]) {
     frame.fill(0);
     optimization_barrier(frame);
 }
@@ -367,7 +392,8 @@ pub fn step<E, S: Service<E>>(
     env: &mut E,
 ) -> Answer {
     let mut reply = [0; FRAME_MAX];
-    let call = Incoming { sender, frame, cap: Handle::NONE };
+    let mut room = [0; FRAME_MAX / 8];
+    let call = Incoming::new(sender, frame, &mut room, Handle::NONE);
     let Outgoing { len, cap } = service.handle(&call, &mut reply, env);
     Answer { frame: reply, len: len.min(FRAME_MAX), cap }
 }

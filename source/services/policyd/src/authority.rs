@@ -4,6 +4,7 @@
 
 use nexus_abi::Sender;
 use nexus_sel::{Bucket, Buckets, Decision, Facts, PackedName, Policy, RuleId};
+use nexus_service::Incoming;
 use nexus_wire::{
     CAPABILITY_MAX, Capability, Name,
     audit::{CapName, Reason},
@@ -92,9 +93,16 @@ impl<'p> Authority<'p> {
 
     /// Decides one request, which `finding` denies as yet. It is filled in where it stands: it is
     /// as large as a record, and each copy would cost as much as the decision.
-    pub(crate) fn decide(&mut self, finding: &mut Finding, op: &Op<'_>, sender: &Sender, now: Now) {
+    pub(crate) fn decide(
+        &mut self,
+        finding: &mut Finding,
+        op: &Op<'_>,
+        call: &Incoming<'_>,
+        now: Now,
+    ) {
         finding.reason = Reason::Unknown;
-        let (claim, needs) = self.question(finding, op, sender);
+        let sender = &call.sender;
+        let (claim, needs) = self.question(finding, op, call);
         if !self.speaks_for(claim, sender, now, finding) {
             return;
         }
@@ -170,7 +178,7 @@ impl<'p> Authority<'p> {
 
     /// Reads a request as a question about somebody.
     #[inline]
-    fn question(&self, finding: &mut Finding, op: &Op<'_>, sender: &Sender) -> (Claim, Needs) {
+    fn question(&self, finding: &mut Finding, op: &Op<'_>, call: &Incoming<'_>) -> (Claim, Needs) {
         let known = |name: &Name<'_>| Claim::Requester(self.policy.subject_id(name.as_bytes()));
         match op {
             Op::Check { name } => {
@@ -197,18 +205,18 @@ impl<'p> Authority<'p> {
                 (Claim::Requester(Some(*requester)), Needs::Capability)
             }
             Op::CheckCap { subject, capability } => {
-                finding.cap = CapName::new(*capability);
+                finding.cap = last_field(*capability, call);
                 (Claim::Subject(*subject), Needs::Capability)
             }
             Op::CheckCapDelegated { subject, capability }
             | Op::Authorize { subject, capability } => {
-                finding.cap = CapName::new(*capability);
+                finding.cap = last_field(*capability, call);
                 (Claim::OnBehalf(*subject), Needs::Capability)
             }
             Op::AbiProfileGet { subject } => (Claim::Subject(*subject), Needs::Identity),
             Op::Reload {} => {
                 finding.cap = cap_name(RELOAD);
-                (Claim::Subject(sender.service.0), Needs::Blob)
+                (Claim::Subject(call.sender.service.0), Needs::Blob)
             }
         }
     }
@@ -218,6 +226,17 @@ impl<'p> Authority<'p> {
         let mut limits = Buckets { buckets: &mut self.buckets, now_ns: now.time_ns };
         let name = PackedName::padded(capability.words(), usize::from(capability.len()));
         self.policy.decide_packed(subject, &name, now.facts, &mut limits)
+    }
+}
+
+/// The capability with which a frame of the protocol ends, from the frame's words.
+#[inline]
+fn last_field(name: Capability<'_>, call: &Incoming<'_>) -> CapName {
+    let len = name.as_bytes().len();
+    let at = call.frame.len().wrapping_sub(len);
+    match PackedName::from_words(call.words(), at, len) {
+        Some(packed) => CapName::gathered(name, packed.words()),
+        None => CapName::NONE,
     }
 }
 

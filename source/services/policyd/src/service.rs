@@ -46,14 +46,14 @@ impl<'p> Policyd<'p> {
         &mut self,
         finding: &mut Finding,
         request: &Request<'_>,
-        sender: &Sender,
+        call: &Incoming<'_>,
         env: &mut E,
     ) {
         let now = Now { facts: env.facts(), time_ns: env.now_ns() };
         finding.op = kind(&request.op);
         finding.nonce = request.nonce;
         if let Some(authority) = &mut self.authority {
-            authority.decide(finding, &request.op, sender, now);
+            authority.decide(finding, &request.op, call, now);
         }
     }
 
@@ -152,7 +152,7 @@ impl<E: Env> Service<E> for Policyd<'_> {
         let decoded = Request::decode(call.frame);
         let mut finding = Finding::deny(audit::Op::Malformed, &call.sender, Reason::NoPolicy);
         match &decoded {
-            Ok(request) => self.decide(&mut finding, request, &call.sender, env),
+            Ok(request) => self.decide(&mut finding, request, call, env),
             Err(refusal) => refused(&mut finding, refusal, call.frame),
         }
         let answer = record(&finding, self.tag(), &call.sender, env);

@@ -173,6 +173,26 @@ fn check_cap_answers_for_the_sender() {
     );
 }
 
+/// It is gathered from the words of the frame, at another byte in every version.
+#[test]
+fn the_capability_on_record_is_the_one_asked_for_at_every_length() {
+    let long = "abcdefghijklmnopqrstuvwxyz.0123456789_abcdefghij";
+    let mut bench = bench();
+    for len in 1..=long.len() {
+        let (subject, capability) = (CLIENT, cap(&long[..len]));
+        let asked = [
+            (CLIENT, 1, Op::CheckCap { subject, capability }),
+            (ENFORCER, 1, Op::CheckCapDelegated { subject, capability }),
+            (ENFORCER, 2, Op::CheckCapDelegated { subject, capability }),
+            (ENFORCER, 2, Op::Authorize { subject, capability }),
+        ];
+        for (sender, version, op) in asked {
+            let (_, record) = bench.ask(from(sender), version, op);
+            assert_eq!(record.cap.as_bytes(), &long.as_bytes()[..len], "version {version}");
+        }
+    }
+}
+
 #[test]
 fn deny_by_default_and_deny_beats_allow() {
     let op = |capability| Op::CheckCap { subject: PEER, capability: cap(capability) };

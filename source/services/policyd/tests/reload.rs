@@ -41,7 +41,8 @@ fn offer_from(bench: &mut Bench, sender: u64, blob: Result<Vec<u64>, Reason>) ->
     let before = bench.outside.records.len();
     let (mut frame, mut reply) = ([0; 512], [0; 512]);
     let len = Request { version: 2, nonce: Some(9), op: Op::Reload {} }.encode(&mut frame);
-    let call = Incoming { sender: from(sender), frame: &frame[..len], cap: CAP };
+    let mut room = [0; 64];
+    let call = Incoming::new(from(sender), &frame[..len], &mut room, CAP);
     let (answer, flow) = bench.policyd.handle_with_cap(&call, &mut reply, &mut bench.outside);
     assert!(answer.cap.is_none());
     let response = Response::decode(&reply[..answer.len]).expect("a reply");
@@ -250,7 +251,8 @@ fn other_requests_with_a_capability_are_answered_and_the_capability_closed() {
     for bytes in [&frame[..len], b"junk", b""] {
         bench.outside.closed.clear();
         let mut reply = [0; 512];
-        let call = Incoming { sender: from(PEER), frame: bytes, cap: CAP };
+        let mut room = [0; 64];
+        let call = Incoming::new(from(PEER), bytes, &mut room, CAP);
         let (_, flow) = bench.policyd.handle_with_cap(&call, &mut reply, &mut bench.outside);
         assert_eq!((flow, &bench.outside.closed[..]), (Flow::Continue, &[CAP][..]));
     }

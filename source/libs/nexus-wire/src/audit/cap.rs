@@ -31,6 +31,19 @@ impl CapName {
         cap
     }
 
+    /// As [`CapName::new`], from the same name in words, zero padded. Which name a record tells is
+    /// then what `words` say: the caller must have gathered them from where `name` lies.
+    #[inline]
+    #[must_use]
+    pub fn gathered(name: Capability<'_>, words: &[u64; 6]) -> CapName {
+        let mut cap = CapName { len: name.as_bytes().len() as u8, ..CapName::NONE };
+        let (chunks, _) = cap.bytes.as_chunks_mut::<8>();
+        for (chunk, word) in chunks.iter_mut().zip(words) {
+            *chunk = word.to_le_bytes();
+        }
+        cap
+    }
+
     /// Whether it is [`CapName::NONE`].
     #[must_use]
     pub const fn is_empty(&self) -> bool {
