@@ -9,6 +9,7 @@ mod blob;
 mod frames;
 mod keys;
 mod mutate;
+mod signature;
 mod state;
 mod toml;
 
@@ -16,5 +17,6 @@ pub use blob::{policy_blob, reseal, words};
 pub use frames::wire_frames;
 pub use keys::key_objects;
 pub use mutate::Mutator;
+pub use signature::{policy_signature, signed_policy};
 pub use state::{state_image, state_records};
 pub use toml::{policy_toml, registry_toml, system};

@@ -6,8 +6,8 @@
     reason = "tests"
 )]
 use fuzz_entries::{
-    Mutator, key_objects, policy_blob, policy_toml, registry_toml, reseal, state_image,
-    state_records, system, wire_frames, words,
+    Mutator, key_objects, policy_blob, policy_signature, policy_toml, registry_toml, reseal,
+    signed_policy, state_image, state_records, system, wire_frames, words,
 };
 use nexus_sel::Policy;
 use nexus_sel::authoring::{Input, compile};
@@ -61,6 +61,18 @@ fn policy_blobs() {
     // Not everything may stop at the digest: the checks behind it are what is tested.
     assert!(opened > 0, "no mutation came through");
     println!("{opened} of 4000 mutated blobs open");
+}
+
+#[test]
+fn policy_signatures() {
+    let signed: Vec<u8> = signed_policy().iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert!(policy_signature(&signed), "the policy that was signed");
+    let seeds = [signed, blobs().remove(0)];
+    let mut mutator = Mutator::new(6);
+    let believed = (0..1_000).filter(|_| policy_signature(&mutator.damaged(&seeds))).count();
+    // Damage to the signature alone is healed by the good one; nothing else is.
+    assert!(believed < 500, "{believed}");
+    println!("{believed} of 1000 damaged blobs were the signed one");
 }
 
 #[test]

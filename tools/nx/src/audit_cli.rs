@@ -217,6 +217,50 @@ pub(crate) fn stop(root: &Path, args: &StopArgs) -> u8 {
     }
 }
 
+/// Make the device's keys, unless it has some, and write down the one that signs checkpoints
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The file is what `nx audit verify --key` takes. The image's policy decides \
+    who may have keys made; they stay on its disk."
+)]
+pub(crate) struct ProvisionArgs {
+    /// Where to write the key, if not to the output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// The image's control channel, if not build/run/control.sock
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+}
+
+pub(crate) fn provision(root: &Path, args: &ProvisionArgs) -> u8 {
+    let path = args.socket.clone().unwrap_or_else(|| root.join(crate::qemu::SOCKET));
+    let done = channel::Channel::open(&path).and_then(|(mut channel, _)| {
+        let made = channel.provision()?;
+        channel.checkpoint_key().map(|key| (made, key))
+    });
+    let written = done.map_err(|trouble| trouble.to_string()).and_then(|(made, key)| {
+        eprintln!("note: {}", if made { "keys made" } else { "it has keys" });
+        let text = key_file(&key);
+        match &args.output {
+            Some(file) => fs::write(file, text).map_err(|e| format!("{}: {e}", file.display())),
+            None => style::print(&text),
+        }
+    });
+    match written {
+        Ok(()) => OK,
+        Err(error) => {
+            eprintln!("error: {error}");
+            FAULTY
+        }
+    }
+}
+
+/// A key as `verify --key` reads it.
+fn key_file((generation, public): &(u32, [u8; 32])) -> String {
+    let digits: String = public.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("# signs checkpoints, generation {generation}\n{digits}\n")
+}
+
 pub(crate) fn run(root: &Path, args: &AuditArgs) -> u8 {
     let done = match &args.command {
         Command::Tail(args) => tail::run(root, args),

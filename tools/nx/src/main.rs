@@ -46,6 +46,8 @@ enum Command {
     Audit(audit_cli::AuditArgs),
     /// End a running image in good order
     Stop(audit_cli::StopArgs),
+    /// Give a running image its keys, unless it has some
+    Provision(audit_cli::ProvisionArgs),
     /// Say what a quote, a chain of keys or a signed checkpoint proves
     Key(key::KeyArgs),
     /// Check, build, explain and test the policy
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => ExitCode::from(bench::run(&root, &args)),
         Command::Powercut(args) => ExitCode::from(powercut::run(&root, &args)),
         Command::Audit(args) => ExitCode::from(audit_cli::run(&root, &args)),
+        Command::Provision(args) => ExitCode::from(audit_cli::provision(&root, &args)),
         Command::Stop(args) => ExitCode::from(audit_cli::stop(&root, &args)),
         Command::Policy(args) => ExitCode::from(policy_cli::run(&root, &args)),
         Command::State(args) => ExitCode::from(state::run(&args)),

@@ -244,7 +244,8 @@ fn build(root: &Path, json: bool, compiled: &Compiled, output: &Path) -> Result<
         let warnings = compiled.warnings.to_string();
         eprint!("{}", style::Style::of_stderr().diagnostics(&warnings));
         println!("{}", render::summary_line(compiled));
-        println!("wrote {} and {}", blob.display(), places.display());
+        println!("wrote {} (unsigned: `nx policy sign` signs it)", blob.display());
+        println!("wrote {}", places.display());
     }
     Ok(OK)
 }

@@ -160,15 +160,66 @@ fn the_language_in_the_documentation_builds() {
     assert!(out.starts_with("policy version 3: 11 rules, "), "{out}");
 }
 
+/// `build` signs nothing, and says so; what nobody signed is refused as policyd refuses it.
+#[test]
+fn test_reject_a_built_policy_until_it_is_signed() {
+    let tree = tree("unsigned", BASE, TESTS);
+    let blob = tree.0.join("out.blob").display().to_string();
+    let (status, out, err) = policy(&tree, &["build", "-o", &blob]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.contains("unsigned"), "{out}");
+    let inspect = || policy(&tree, &["inspect", &blob, "--json"]);
+    let (status, out, _) = inspect();
+    assert_eq!((status, json(&out)["signature"].as_str()), (Some(1), Some("unsigned")));
+    let (status, out, _) = policy(&tree, &["inspect", &blob]);
+    assert_eq!(status, Some(1));
+    assert!(out.contains("policyd refuses this blob"), "{out}");
+    let (status, out, err) = policy(&tree, &["sign", &blob]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.contains("INSECURE") && err.contains("INSECURE"), "{out}{err}");
+    let (status, out, _) = inspect();
+    let trusted = Some("trusted-insecure");
+    assert_eq!((status, json(&out)["signature"].as_str()), (Some(0), trusted));
+}
+
 #[test]
 fn completions_know_the_commands() {
-    for shell in ["bash", "zsh", "fish"] {
+    for (shell, sign) in [
+        ("bash", "complete -F _nx"),
+        ("zsh", "#compdef nx"),
+        ("fish", "complete -c nx "),
+        ("elvish", "set edit:completion:arg-completer[nx]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
         let output = nx(&["completions", shell]);
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{shell}");
-        assert!(script.contains("policy") && script.contains("schema"), "{shell}");
+        assert!(output.status.success() && script.contains(sign), "{shell}");
+        for word in ["policy", "explain", "schema"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
     }
     assert_eq!(nx(&["completions", "cmd"]).status.code(), Some(2));
+}
+
+/// The script as bash uses it: what is offered behind the words typed so far.
+#[test]
+fn bash_completes_commands_and_options() {
+    let offered = |typed: &str| {
+        let script = format!(
+            "source <(\"$0\" completions bash)\nCOMP_WORDS=(nx {typed})\n\
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _nx nx \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\n\
+             echo \"${{COMPREPLY[@]}}\"\n"
+        );
+        let output = Command::new("bash")
+            .args(["--norc", "-c", &script, env!("CARGO_BIN_EXE_nx")])
+            .output()
+            .expect("bash runs");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(offered("pol"), "policy");
+    assert_eq!(offered("policy exp"), "explain");
+    assert_eq!(offered("policy matrix --ht"), "--html");
 }
 
 #[test]

@@ -36,7 +36,7 @@ const NOTE: &[u8] = b"selftest/device";
 const PATIENCE_NS: u64 = 5_000_000_000;
 
 /// A connection of our own; closed behind `step`.
-fn with<S: Sys, T>(
+pub(crate) fn with<S: Sys, T>(
     ctx: &mut Ctx<'_, S>,
     step: impl FnOnce(&mut Ctx<'_, S>, &mut Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -48,7 +48,7 @@ fn with<S: Sys, T>(
     outcome
 }
 
-fn long<S: Sys>(ctx: &mut Ctx<'_, S>) -> nexus_ipc::Deadline {
+pub(crate) fn long<S: Sys>(ctx: &mut Ctx<'_, S>) -> nexus_ipc::Deadline {
     nexus_ipc::Deadline::after_ns(ctx.sys, PATIENCE_NS)
 }
 
@@ -94,7 +94,7 @@ fn public<S: Sys>(
 }
 
 /// The chain from the device's first key to the one in use, built and checked here.
-fn chain<S: Sys>(ctx: &mut Ctx<'_, S>, keys: &mut Client) -> Result<Chain, Failure> {
+pub(crate) fn chain<S: Sys>(ctx: &mut Ctx<'_, S>, keys: &mut Client) -> Result<Chain, Failure> {
     let deadline = long(ctx);
     let link = keys.chain(ctx.sys, (ROTATE, 0), deadline).map_err(|_| "no genesis")?;
     let active = link.active;
@@ -110,7 +110,7 @@ fn chain<S: Sys>(ctx: &mut Ctx<'_, S>, keys: &mut Client) -> Result<Chain, Failu
     Ok(chain)
 }
 
-fn certified<S: Sys>(
+pub(crate) fn certified<S: Sys>(
     ctx: &mut Ctx<'_, S>,
     keys: &mut Client,
     (chain, purpose, generation): (&Chain, Purpose, u32),

@@ -16,6 +16,7 @@ mod reload_steps;
 mod restart_steps;
 mod rights_steps;
 mod rng_steps;
+mod seal_steps;
 mod sequence_steps;
 mod state_steps;
 mod trail_steps;
@@ -29,7 +30,7 @@ use harness::{Ctx, Failure, Outcome};
 type Step<S> = fn(&mut Ctx<'_, S>) -> Outcome;
 
 /// The steps in the order of `recipes/markers.toml`.
-fn steps<S: Sys>() -> [(Marker, Step<S>); 47] {
+fn steps<S: Sys>() -> [(Marker, Step<S>); 49] {
     [
         (m::SELFTEST_IPC_SENDER_SERVICE_ID, ipc_steps::sender_identity),
         (m::SELFTEST_IPC_DEADLINE_TIMEOUT, ipc_steps::deadline),
@@ -73,11 +74,13 @@ fn steps<S: Sys>() -> [(Marker, Step<S>); 47] {
         (m::SELFTEST_KEYSTORED_SENDER_SCOPE, key_steps::scope),
         (m::SELFTEST_KEY_ROTATION, key_steps::rotation),
         (m::SELFTEST_ATTEST_QUOTE, key_steps::attested),
+        (m::SELFTEST_AUDIT_SEAL, seal_steps::sealed),
         (m::SELFTEST_POLICYD_RESTART_FAIL_CLOSED, restart_steps::fail_closed),
         (m::SELFTEST_AUDIT_ACCOUNTING, restart_steps::accounting),
         (m::SELFTEST_AUDIT_FLOOD_ACCOUNTING, trail_steps::flood_accounting),
         (m::SELFTEST_AUDIT_REQUIRED_DENY, trail_steps::required_deny),
         (m::SELFTEST_AUDIT_CONSUMER_RESTART, restart_steps::consumer_restart),
+        (m::SELFTEST_AUDIT_HEALTH, seal_steps::health),
     ]
 }
 

@@ -24,9 +24,9 @@ use crate::{
 /// Pages read before a search gives up.
 const PAGES_MAX: usize = 2048;
 /// More than the lane holds.
-const FILL: u32 = 600;
+pub(crate) const FILL: u32 = 600;
 /// How long logd stays down while the lane fills.
-const DOWN_NS: u64 = 50 * MS;
+pub(crate) const DOWN_NS: u64 = 50 * MS;
 /// Longer than logd waits until it writes down what was dropped.
 const SETTLED_NS: u64 = 5200 * MS;
 /// A capability whose allow exists only with its record; granted to us.

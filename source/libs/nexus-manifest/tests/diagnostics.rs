@@ -163,3 +163,23 @@ fn lock_grows_and_never_shrinks() {
         Lock::parse(&text_of("recipes/system.lock", "init = \"one\"\n")).expect_err("refused");
     golden("lock", &format!("{bad}\n"));
 }
+
+#[test]
+fn test_reject_a_lane_too_many() {
+    use nexus_manifest::boot::MAX_LANES;
+    let with = |lanes: usize| {
+        let more = (1..lanes).map(|n| {
+            // A service holds sixteen capabilities: the lanes are spread.
+            let from = if n % 2 == 0 { "authority" } else { "client" };
+            let ends = format!("producer = \"{from}\"\nconsumer = \"journal\"");
+            format!("[lane.more{n}]\n{ends}\nsize = \"4K\"\n")
+        });
+        let text = more.fold(BASE.to_owned(), |text, lane| text + "\n" + &lane);
+        System::parse(&text_of("recipes/system.toml", &text), &lock())
+    };
+    assert_eq!(MAX_LANES, 8);
+    let system = with(MAX_LANES).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(system.lanes.len(), MAX_LANES);
+    let faults = with(MAX_LANES + 1).expect_err("refused").to_string();
+    assert!(faults.contains("more than 8 lanes") && faults.contains("more8"), "{faults}");
+}

@@ -39,7 +39,7 @@ fn refusal(model: &Model) -> &'static str {
 }
 
 #[test]
-fn subjects() {
+fn test_reject_more_subjects() {
     let mut at = model(MAX_SUBJECTS, 2);
     at.rules = 1;
     for row in 0..MAX_SUBJECTS as u32 {
@@ -59,7 +59,7 @@ fn subjects() {
 }
 
 #[test]
-fn capabilities() {
+fn test_reject_more_capabilities() {
     let mut at = model(3, MAX_CAPABILITIES);
     at.rules = 1;
     for cap in (0..MAX_CAPABILITIES as u32).step_by(3) {
@@ -75,7 +75,7 @@ fn capabilities() {
 }
 
 #[test]
-fn rules_facts_limits_classes() {
+fn test_reject_more_rules_facts_limits_classes() {
     let with = |edit: fn(&mut Model, usize), count: usize| {
         let mut model = model(1, 1);
         edit(&mut model, count);
@@ -129,7 +129,7 @@ fn all_64_facts_can_gate() {
 }
 
 #[test]
-fn conditional_rules_in_one_pair() {
+fn test_reject_more_conditional_rules_in_one_pair() {
     let rules = |count: usize| -> Vec<Rule> {
         let rule = |i| Rule {
             effect: if i % 2 == 0 { Effect::Deny } else { Effect::Allow },
@@ -161,7 +161,7 @@ fn dense(subjects: usize, cells: usize) -> Model {
 }
 
 #[test]
-fn cells() {
+fn test_reject_more_cells() {
     // One of them is the dummy in front.
     let at = emit(&dense(1_024, MAX_CELLS - 1)).unwrap();
     let policy = Policy::open(&at).unwrap();
@@ -173,7 +173,7 @@ fn cells() {
 
 /// One cell is one word, so that cells fill a blob to its last word.
 #[test]
-fn blob_words() {
+fn test_reject_more_blob_words() {
     let empty = emit(&dense(MAX_SUBJECTS, 0)).unwrap().len();
     let room = MAX_BLOB_WORDS - empty;
     assert!(room < MAX_CELLS, "{room}");
@@ -184,7 +184,7 @@ fn blob_words() {
 }
 
 #[test]
-fn names_of_48_bytes() {
+fn test_reject_names_of_49_bytes() {
     let mut model = model(1, 0);
     model.subjects = vec![("s".repeat(MAX_NAME_BYTES), 5)];
     model.capabilities = caps(1);
@@ -201,8 +201,16 @@ fn names_of_48_bytes() {
         Reason::UnknownCapability
     );
     assert_eq!(policy.subject_name(5).unwrap().as_str().len(), MAX_NAME_BYTES);
-    model.subjects[0].0.push('s');
-    assert!(matches!(emit(&model), Err(EmitError::Refused(_))));
+    let past: [fn(&mut Model); 3] = [
+        |m| m.subjects[0].0.push('s'),
+        |m| m.capabilities[0].name.push('c'),
+        |m| m.facts = vec![("f".repeat(MAX_NAME_BYTES + 1), 1)],
+    ];
+    for edit in past {
+        let mut model = model.clone();
+        edit(&mut model);
+        assert!(matches!(emit(&model), Err(EmitError::Refused(_))));
+    }
 }
 
 #[test]
@@ -249,6 +257,8 @@ fn refused(base: Vec<Input>, bound: &str) {
     let system = SystemNames::new(vec![("a".to_owned(), 1)], Vec::new());
     let registry = "[\"x.y\"]\nmeaning = \"m\"\nenforcer = \"a\"\n";
     let errors = compile(Input::new("capabilities.toml", registry), base, &system).unwrap_err();
+    let codes = ["too-many", "too-large", "out-of-range"];
+    assert!(codes.contains(&errors.items[0].code), "{errors}");
     assert!(errors.to_string().contains(bound), "{errors}");
 }
 
@@ -260,7 +270,7 @@ fn accepted(base: Vec<Input>) {
 }
 
 #[test]
-fn files() {
+fn test_reject_more_files() {
     let files =
         |count: usize| (0..count).map(|i| Input::new(format!("{i}"), "[allow]\n")).collect();
     accepted(files(MAX_FILES));
@@ -268,20 +278,45 @@ fn files() {
 }
 
 #[test]
-fn file_bytes() {
+fn test_reject_more_file_bytes() {
     let file = |len: usize| vec![Input::new("base.toml", "#".repeat(len))];
     accepted(file(MAX_FILE_BYTES));
     refused(file(MAX_FILE_BYTES + 1), "MAX_FILE_BYTES");
 }
 
 #[test]
-fn definitions() {
+fn test_reject_more_definitions() {
     let groups = |count: usize| {
         let lines: String = (0..count).map(|i| format!("g{i} = [\"a\"]\n")).collect();
         vec![Input::new("base.toml", format!("schema = 2\n[groups]\n{lines}"))]
     };
     accepted(groups(MAX_DEFINITIONS));
     refused(groups(MAX_DEFINITIONS + 1), "MAX_DEFINITIONS");
+}
+
+/// One capability, this many rules about it that hold until different times.
+fn conditional(count: usize) -> Vec<Input> {
+    let rule =
+        |i: usize| format!("  {{ capability = \"x.y\", until = 2030-01-01T00:00:{i:02}Z }},\n");
+    let rules: String = (0..count).map(rule).collect();
+    vec![Input::new("base.toml", format!("schema = 2\n[allow]\na = [\n{rules}]\n"))]
+}
+
+#[test]
+fn test_reject_more_conditional_rules_in_a_file() {
+    accepted(conditional(MAX_CHAIN));
+    refused(conditional(MAX_CHAIN + 1), "MAX_CHAIN");
+}
+
+#[test]
+fn test_reject_larger_bursts() {
+    let limited = |count: u32| {
+        let limit = format!("limit = {{ count = {count}, per = \"1s\" }}");
+        let text = format!("schema = 2\n[allow]\na = [{{ capability = \"x.y\", {limit} }}]\n");
+        vec![Input::new("base.toml", text)]
+    };
+    accepted(limited(MAX_BURST));
+    refused(limited(MAX_BURST + 1), "MAX_BURST");
 }
 
 /// Ten thousand subjects and a hundred thousand rules through the whole compiler.

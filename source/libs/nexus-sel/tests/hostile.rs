@@ -76,7 +76,7 @@ fn resealing_is_what_the_compiler_does() {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn test_reject_every_truncation() {
     let words = sample().words;
     for len in 0..words.len() {
         assert!(Policy::open(&words[..len]).is_err(), "{len} words");
@@ -90,7 +90,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn every_bit_flip_is_refused_or_means_the_same() {
+fn test_reject_every_bit_flip() {
     let words = sample().words;
     let expected = answers(&Policy::open(&words).unwrap());
     for at in 0..words.len() {
@@ -117,7 +117,7 @@ fn every_bit_flip_is_refused_or_means_the_same() {
 /// The digest cannot be relied on: it comes with the blob. Behind a right digest every flip
 /// still ends in an error or in a policy that answers.
 #[test]
-fn every_resealed_bit_flip_is_refused_or_answers() {
+fn test_reject_every_resealed_bit_flip_or_answer() {
     let words = sample().words;
     let (mut refused, mut opened) = (0, 0);
     for at in (0..words.len()).filter(|at| !(5..21).contains(at)) {
@@ -139,7 +139,7 @@ fn every_resealed_bit_flip_is_refused_or_answers() {
 }
 
 #[test]
-fn padding_of_a_page_is_fine_and_no_more() {
+fn test_reject_more_padding_than_a_page() {
     let words = sample().words;
     let mut padded = words.clone();
     padded.resize(words.len() + MAX_PADDING_WORDS, 0);
@@ -224,12 +224,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_words_are_refused(words in proptest::collection::vec(any::<u64>(), 0..200)) {
+    fn test_reject_any_words(words in proptest::collection::vec(any::<u64>(), 0..200)) {
         prop_assert!(Policy::open(&words).is_err());
     }
 
     #[test]
-    fn any_damage_behind_a_right_digest_is_refused_or_answers(
+    fn test_reject_any_damage_behind_a_right_digest_or_answer(
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0_u8..4), 1..6),
     ) {
         let mut words = sample_words();

@@ -45,4 +45,9 @@ protocol! {
     5 in [1] AuditCheckpoint { number: u64 } => ok { checkpoint: Bytes<'a, 296> };
     /// Ends the image in good order: the journal makes its last checkpoint first.
     6 in [1] Stop {} => ok {};
+    /// Makes the device's keys, once: `made` is 0 if it has some.
+    7 in [1] Provision {} => ok { made: u8 };
+    /// The public key of a purpose and generation, as keystored numbers them.
+    8 in [1] PublicKey { purpose: u16, generation: u32 }
+    => ok { generation: u32, public: [u8; 32] };
 }

@@ -324,6 +324,11 @@ fn control_vectors() -> Vectors {
             reply!(1 nonce, Status::Ok, R::AuditCheckpoint { checkpoint });
         "Stop.v1.req" = Request ask!(1 nonce, Stop {});
         "Stop.v1.rsp" = Response reply!(1 nonce, Status::Ok, R::Stop {});
+        "Provision.v1.req" = Request ask!(1 nonce, Provision {});
+        "Provision.v1.rsp" = Response reply!(1 nonce, Status::Ok, R::Provision { made: 1 });
+        "PublicKey.v1.req" = Request ask!(1 nonce, PublicKey { purpose: 4, generation: 9 });
+        "PublicKey.v1.rsp" = Response reply!(1 nonce, Status::Ok,
+            R::PublicKey { generation: 9, public: [7; 32] });
         "Refused.rsp" = Response reply!(1 nonce, Status::Denied, R::Refused { op: 2 });
     )
 }

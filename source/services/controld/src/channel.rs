@@ -54,6 +54,16 @@ pub trait Outside {
     /// # Errors
     /// What it said, or why it said nothing.
     fn stop(&mut self) -> Result<(), Status>;
+    /// Has the device's keys made; `false` if it has some.
+    ///
+    /// # Errors
+    /// What keystored said, or why it said nothing.
+    fn provision(&mut self) -> Result<bool, Status>;
+    /// The device's public key of a purpose and generation, and which generation that is.
+    ///
+    /// # Errors
+    /// As [`Outside::provision`].
+    fn public_key(&mut self, purpose: u16, generation: u32) -> Result<(u32, [u8; 32]), Status>;
     /// What became of the audit records.
     ///
     /// # Errors
@@ -158,6 +168,15 @@ impl Channel {
             Op::Stop {} => {
                 outside.stop()?;
                 Ok(request.answer(Status::Ok, Reply::Stop {}).encode(reply))
+            }
+            Op::Provision {} => {
+                let made = outside.provision()?.into();
+                Ok(request.answer(Status::Ok, Reply::Provision { made }).encode(reply))
+            }
+            Op::PublicKey { purpose, generation } => {
+                let (generation, public) = outside.public_key(purpose, generation)?;
+                let body = Reply::PublicKey { generation, public };
+                Ok(request.answer(Status::Ok, body).encode(reply))
             }
             Op::Stats {} => {
                 let body = stats(&outside.stats()?);

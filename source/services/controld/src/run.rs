@@ -6,13 +6,14 @@ use nexus_abi::{
     syscall::SourceOp,
 };
 use nexus_ipc::{
-    CallError, Deadline, connect,
+    CallError, Deadline, connect, keys,
+    keys::KeyError,
     log::{AuditFilter, AuditStats, Client, LogError},
     supervise,
 };
 use nexus_system::{ids, names, slots::controld as slots};
 use nexus_virtio::{BUFFER, Fault, Port, Registers};
-use nexus_wire::{Status, log};
+use nexus_wire::{Status, keys::Status as KeyStatus, log};
 
 use crate::channel::{CHECKPOINT, Chains, Channel, Outside, Records};
 
@@ -23,6 +24,8 @@ const INTERRUPT: u64 = 1 << INTERRUPT_BIT;
 const CONNECT_NS: u64 = 500_000_000;
 /// How long the journal may take; it asks the authority first.
 const JOURNAL_NS: u64 = 500_000_000;
+/// How long keystored may take: it draws entropy, stores and flushes.
+const KEYS_NS: u64 = 5_000_000_000;
 /// How long the host's end may keep every buffer before an answer is dropped: a host that reads
 /// at all needs microseconds.
 const SEND_NS: u64 = 100_000_000;
@@ -139,6 +142,44 @@ impl<S: Sys> Line<'_, S> {
     }
 }
 
+impl<S: Sys> Line<'_, S> {
+    /// Asks keystored over a connection for this one question: nobody asks twice a minute.
+    fn ask_keys<T>(
+        &mut self,
+        question: impl FnOnce(&mut keys::Client, &mut S, Deadline) -> Result<T, KeyError>,
+    ) -> Result<Result<T, KeyStatus>, Status> {
+        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
+        let ep = connect(self.sys, names::KEYSTORED, deadline).map_err(|_| Status::Unavailable)?;
+        let mut client = keys::Client::new(ep, self.sys.now_ns() as u32);
+        let deadline = Deadline::after_ns(self.sys, KEYS_NS);
+        let outcome = question(&mut client, self.sys, deadline);
+        let _gone_either_way = self.sys.run(Call::CapClose { cap: ep });
+        match outcome {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(KeyError::Refused(status)) => Ok(Err(status)),
+            Err(KeyError::Ipc(Error::TimedOut)) => Err(Status::TimedOut),
+            Err(KeyError::Ipc(_)) => Err(Status::Unavailable),
+            Err(KeyError::Protocol | KeyError::Argument) => Err(Status::Internal),
+        }
+    }
+}
+
+/// What keystored said, in the words of this protocol.
+const fn key_status(refused: KeyStatus) -> Status {
+    match refused {
+        KeyStatus::Denied => Status::Denied,
+        KeyStatus::NotFound | KeyStatus::KeyNotFound => Status::NotFound,
+        KeyStatus::Unavailable | KeyStatus::NoEntropy | KeyStatus::AuditUnavailable => {
+            Status::Unavailable
+        }
+        KeyStatus::RateLimited => Status::Busy,
+        KeyStatus::WrongPurpose | KeyStatus::Malformed => Status::Malformed,
+        KeyStatus::TooLarge => Status::TooLarge,
+        KeyStatus::Unsupported => Status::Unsupported,
+        _ => Status::Internal,
+    }
+}
+
 /// What the journal said, in the words of this protocol.
 fn status(error: LogError) -> Status {
     match error {
@@ -217,6 +258,20 @@ impl<S: Sys> Outside for Line<'_, S> {
             CallError::Ipc(_) => Status::Unavailable,
             CallError::Protocol | CallError::Argument => Status::Internal,
         })
+    }
+
+    fn provision(&mut self) -> Result<bool, Status> {
+        match self.ask_keys(|client, sys, deadline| client.keygen(sys, (0, 0), deadline))? {
+            Ok(_) => Ok(true),
+            Err(KeyStatus::KeyExists) => Ok(false),
+            Err(refused) => Err(key_status(refused)),
+        }
+    }
+
+    fn public_key(&mut self, purpose: u16, generation: u32) -> Result<(u32, [u8; 32]), Status> {
+        let which = (purpose, generation);
+        let key = self.ask_keys(|client, sys, deadline| client.pubkey(sys, which, deadline))?;
+        key.map(|key| (key.generation, key.public)).map_err(key_status)
     }
 
     fn stats(&mut self) -> Result<AuditStats, Status> {

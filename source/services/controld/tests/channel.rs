@@ -94,6 +94,14 @@ impl Outside for Image {
         self.fails.map_or(Ok(()), Err)
     }
 
+    fn provision(&mut self) -> Result<bool, Status> {
+        self.fails.map_or(Ok(self.len > 1), Err)
+    }
+
+    fn public_key(&mut self, purpose: u16, generation: u32) -> Result<(u32, [u8; 32]), Status> {
+        self.fails.map_or(Ok((generation, [purpose as u8; 32])), Err)
+    }
+
     fn stats(&mut self) -> Result<AuditStats, Status> {
         match self.fails {
             Some(status) => Err(status),
@@ -155,6 +163,25 @@ fn the_end_is_the_supervisors_to_grant() {
         let answers = image.answers();
         let answer = Response::decode(&answers[0]).unwrap();
         assert_eq!(answer.status, fails.unwrap_or(Status::Ok));
+    }
+}
+
+#[test]
+fn keys_are_made_and_told_or_the_refusal_is_handed_on() {
+    for (len, made) in [(1, 0), (2, 1)] {
+        let (mut channel, mut image) = (Channel::new(), Image::new(len));
+        channel.handle(&request(1, Op::Provision {}), &mut image);
+        channel.handle(&request(2, Op::PublicKey { purpose: 4, generation: 9 }), &mut image);
+        let answers = image.answers();
+        assert_eq!(Response::decode(&answers[0]).unwrap().body, Reply::Provision { made });
+        let key = Reply::PublicKey { generation: 9, public: [4; 32] };
+        assert_eq!(Response::decode(&answers[1]).unwrap().body, key);
+    }
+    let (mut channel, mut image) = (Channel::new(), Image::new(1));
+    image.fails = Some(Status::Denied);
+    for op in [Op::Provision {}, Op::PublicKey { purpose: 4, generation: 0 }] {
+        channel.handle(&request(1, op), &mut image);
+        assert_eq!(Response::decode(&image.answers()[0]).unwrap().status, Status::Denied);
     }
 }
 

@@ -9,10 +9,12 @@ use std::{
 };
 
 use nexus_audit::Checkpoint;
+use nexus_keys::Purpose;
 use nexus_wire::{
     FRAME_MAX, Status,
     audit::{Chained, PAGE_MAX, Record},
     control::{Decoder, ENVELOPE_MAX, Op, Reply, Request, Response, header},
+    keys::ACTIVE,
 };
 
 /// Protocol version spoken here.
@@ -146,6 +148,23 @@ impl Channel {
             Err(Trouble::Gone) => Ok(()),
             other => other,
         }
+    }
+
+    /// Has the device's keys made; `false` if it has some.
+    pub(super) fn provision(&mut self) -> Result<bool, Trouble> {
+        self.ask(Op::Provision {}, |body| match body {
+            Reply::Provision { made } => Some(made != 0),
+            _ => None,
+        })
+    }
+
+    /// The key that signs checkpoints now, and its generation.
+    pub(super) fn checkpoint_key(&mut self) -> Result<(u32, [u8; 32]), Trouble> {
+        let (purpose, generation) = (Purpose::Checkpoint.code(), ACTIVE);
+        self.ask(Op::PublicKey { purpose, generation }, |body| match body {
+            Reply::PublicKey { generation, public } => Some((generation, public)),
+            _ => None,
+        })
     }
 
     /// Where the next record will stand.

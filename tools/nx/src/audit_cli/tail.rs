@@ -21,8 +21,6 @@ use super::{
 
 /// What controld itself asks for with every page.
 const OWN_CAPABILITY: &[u8] = b"audit.read";
-/// Records looked through for those to start with: every page that is read adds one.
-const LOOK_BACK: u64 = 384;
 /// Between two attempts to reach an image.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -32,7 +30,8 @@ pub(super) const HELP: &str = "Examples:
   nx audit tail --last 1000 --count 100 --json
 
 Runs beside `just start` until Ctrl-C, also over restarts of the image. With --count it ends by
-itself: with status 3 if the image went away before.";
+itself once it has shown so many, with status 3 if the image went away before; if fewer match, it
+waits for more.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TailArgs {
@@ -173,17 +172,19 @@ impl Tail<'_> {
         Ok((earlier, since))
     }
 
-    /// The newest records before `head` that are wanted, oldest first.
+    /// The newest records before `head` that are wanted, oldest first. Looks through all that the
+    /// journal holds if it must: most of it may be questions of earlier readers, and stopping at
+    /// them would hide what they were about. The journal is bounded, and numbers of records that
+    /// are gone cost nothing.
     fn look_back(
         &self,
         channel: &mut Channel,
         hello: &Hello,
         head: u64,
     ) -> Result<Vec<Record>, Trouble> {
-        let lowest = head.saturating_sub(LOOK_BACK.max(self.args.last as u64));
         let (mut found, mut end, mut step) = (Vec::new(), head, self.args.last as u64);
-        while found.len() < self.args.last && end > lowest {
-            let first = end.saturating_sub(step).max(lowest);
+        while found.len() < self.args.last && end > 0 {
+            let first = end.saturating_sub(step);
             let mut older = Vec::new();
             let mut since = first;
             while since < end {
@@ -279,6 +280,22 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines[0].contains("    45 allow route") && lines[0].contains("(policy)"));
         assert!(!text.contains('\x1b'));
+        image.join().unwrap();
+    }
+
+    #[test]
+    fn finds_the_newest_that_match_behind_any_number_of_own_questions() {
+        use nexus_wire::{Capability, audit::CapName};
+        let place = Place::new("own");
+        let cap = CapName::new(Capability::new("audit.read").unwrap());
+        let own = (9..1000).map(|seq| Record { cap, ..record(seq, 11) });
+        let all = (5..9).map(|seq| record(seq, 20)).chain(own).collect();
+        let image = image(&place.socket(), all, &[(usize::MAX, 1)]);
+        let args = args("--last 3 --count 3");
+        let (mut tail, mut out) = (tail(&args), Vec::new());
+        assert!(follow(&place.socket(), &mut tail, &mut out).is_ok());
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().next().unwrap().contains("     6 allow route"), "{text}");
         image.join().unwrap();
     }
 

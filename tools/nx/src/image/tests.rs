@@ -84,7 +84,7 @@ fn image_holds_what_the_manifest_says() {
         GrantKind::Image { service } => Some(manifest.services[usize::from(service)].name.as_str()),
         _ => None,
     });
-    assert_eq!(images.collect::<Vec<_>>(), ["probe"]);
+    assert_eq!(images.collect::<Vec<_>>(), ["probe", "key-vectors"]);
     assert!(!manifest.by_name(b"probe").unwrap().start);
     assert!(manifest.by_name(b"bench-client").is_none());
 }

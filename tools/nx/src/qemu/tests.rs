@@ -122,6 +122,7 @@ fn test_command_line_is_deterministic_and_complete() {
          -kernel 'i m g' -global virtio-mmio.force-legacy=false \
          -drive if=none,id=state,format=raw,cache=unsafe,file=a,,b/state.img \
          -device virtio-blk-device,bus=virtio-mmio-bus.2,drive=state \
+         -object rng-builtin,id=entropy -device virtio-rng-device,rng=entropy,bus=virtio-mmio-bus.1 \
          -nographic -icount shift=0,sleep=off\n"
     );
 }

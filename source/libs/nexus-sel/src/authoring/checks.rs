@@ -187,11 +187,11 @@ pub(crate) fn assertions(
             };
             let subject = scope.rows.get(row as usize).map_or("?", String::as_str);
             let name = scope.caps.get(cap as usize).map_or("?", |cap| cap.name.as_str());
-            let more = match count.saturating_sub(1) {
-                0 => String::new(),
-                more => format!(" (and {more} more)"),
+            let more = match count {
+                0 | 1 => String::new(),
+                pairs => format!(" (the rule grants {pairs} such pairs)"),
             };
-            let message = format!("`{subject}` may `{name}`{more}, which must never be");
+            let message = format!("`{subject}` must never have `{name}`{more}");
             let found = Diagnostic::error("never-violated", message)
                 .at(&rule.entry.capability.place, "granted here")
                 .at(&never.place, "forbidden here")

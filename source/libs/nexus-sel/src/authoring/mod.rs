@@ -117,8 +117,9 @@ pub fn compile_dir(policy_dir: &Path, system: &SystemNames) -> Result<Compiled, 
     let paths = match rule_files(policy_dir) {
         Ok(paths) => paths,
         Err(error) => {
-            let message = format!("{}: {error}", policy_dir.display());
-            found.push(Diagnostic::error("missing-file", message));
+            let message = format!("{} cannot be read: {error}", policy_dir.display());
+            let help = format!("a policy is a directory of `{REGISTRY}` and rule files");
+            found.push(Diagnostic::error("missing-file", message).help(help));
             Vec::new()
         }
     };
@@ -162,8 +163,12 @@ fn read_file(path: &Path, found: &mut Vec<Diagnostic>) -> Option<Input> {
     match std::fs::read(path) {
         Ok(bytes) => Some(Input::new(path.display().to_string(), bytes)),
         Err(error) => {
-            let message = format!("{}: {error}", path.display());
-            let help = format!("a policy directory holds `{REGISTRY}` and rule files");
+            let message = format!("{} cannot be read: {error}", path.display());
+            let help = if path.ends_with(REGISTRY) {
+                format!("`{REGISTRY}` registers every capability that a rule may name: restore it")
+            } else {
+                "restore the file, or take it out of the directory".to_owned()
+            };
             found.push(Diagnostic::error("missing-file", message).help(help));
             None
         }
@@ -184,7 +189,7 @@ fn compile_with(
     }
     if rules.len() > MAX_FILES {
         let message = format!("{} rule files, but MAX_FILES is {MAX_FILES}", rules.len());
-        found.push(Diagnostic::error("too-many", message));
+        found.push(Diagnostic::error("too-many", message).help("put rules of a kind in one file"));
     }
     let no_registry = registry.is_none();
     let inputs = registry.into_iter().chain(rules);
@@ -220,7 +225,7 @@ fn decode(index: usize, input: Input, found: &mut Vec<Diagnostic>) -> (Source, b
     if input.bytes.len() > MAX_FILE_BYTES {
         let (name, len) = (&input.name, input.bytes.len());
         let message = format!("{name} has {len} bytes, but MAX_FILE_BYTES is {MAX_FILE_BYTES}");
-        found.push(Diagnostic::error("too-large", message));
+        found.push(Diagnostic::error("too-large", message).help("split it: files merge"));
         return (Source::new(input.name, ""), false);
     }
     match String::from_utf8(input.bytes) {
@@ -355,7 +360,8 @@ fn crowd(pair: &Crowded, written: &[Written], scope: &Scope<'_>) -> Option<Diagn
     let cap = &scope.caps.get(pair.cap as usize)?.name;
     let message = format!("too many conditional rules for `{subject}` and `{cap}`");
     let found = Diagnostic::error("too-many", message);
-    Some(found.at(&rule.entry.capability.place, format!("MAX_CHAIN is {MAX_CHAIN}")))
+    let found = found.at(&rule.entry.capability.place, format!("MAX_CHAIN is {MAX_CHAIN}"));
+    Some(found.help("put conditions that belong together into one gate"))
 }
 
 fn finish(

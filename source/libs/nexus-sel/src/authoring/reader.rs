@@ -73,7 +73,11 @@ impl<'a> Reader<'a> {
         wanted: &str,
         example: &str,
     ) {
-        let found = value.get_ref().type_str();
+        let found = match value.get_ref().type_str() {
+            "array" => "a list".to_owned(),
+            "integer" => "an integer".to_owned(),
+            other => format!("a {other}"),
+        };
         let message = format!("{what} must be {wanted}, found {found}");
         let place = self.place(value.span());
         self.out.push(

@@ -148,7 +148,8 @@ impl<'a> Scope<'a> {
         if self.row_of.contains_key(name.text.as_str()) {
             let message = format!("group `{}` has the name of a service", name.text);
             let found = Diagnostic::error("ambiguous-group", message)
-                .at(&name.place, "a rule could not say which it means");
+                .at(&name.place, "a rule could not say which it means")
+                .help("give the group another name");
             self.out.push(found);
             return;
         }
@@ -191,11 +192,13 @@ impl<'a> Scope<'a> {
         let names =
             self.rows.iter().map(String::as_str).chain(self.groups.keys().map(String::as_str));
         let names: Vec<&str> = names.collect();
-        let help = suggest(&word.text, names);
+        let help = suggest(&word.text, names).unwrap_or_else(|| {
+            "a service is declared in recipes/system.toml first, a group in `[groups]`".to_owned()
+        });
         let found =
             Diagnostic::error("unknown-service", format!("`{}` is not a service", word.text))
                 .at(&word.place, "not in recipes/system.toml, nor a group")
-                .maybe_help(help);
+                .help(help);
         self.out.push(found);
         None
     }
@@ -211,7 +214,8 @@ impl<'a> Scope<'a> {
         if hits.is_empty() {
             let found =
                 Diagnostic::error("empty-wildcard", format!("`{}` matches no service", word.text))
-                    .at(&word.place, "matches nothing");
+                    .at(&word.place, "matches nothing in recipes/system.toml")
+                    .help("services are matched by their whole name: `selftest-*`");
             self.out.push(found);
             return None;
         }
@@ -269,7 +273,9 @@ impl<'a> Scope<'a> {
             let message = format!("`{}` is not a registered capability", word.text);
             Diagnostic::error("unknown-capability", message)
                 .at(&word.place, "not in capabilities.toml")
-                .maybe_help(suggest(&word.text, names))
+                .help(suggest(&word.text, names).unwrap_or_else(|| {
+                    "a new capability is registered there first, with its enforcer".to_owned()
+                }))
         });
         self.out.push(found);
         None
@@ -281,9 +287,12 @@ impl<'a> Scope<'a> {
             return Some(gate.value);
         }
         let names: Vec<&str> = self.gates.keys().map(String::as_str).collect();
-        let found = Diagnostic::error("unknown-gate", format!("`{}` is not a gate", word.text))
-            .at(&word.place, "not in `[gates]`")
-            .maybe_help(suggest(&word.text, names));
+        let found =
+            Diagnostic::error("unknown-gate", format!("`{}` is not a gate", word.text))
+                .at(&word.place, "not in `[gates]`")
+                .help(suggest(&word.text, names).unwrap_or_else(|| {
+                    "define it there: a name, its facts, its meaning".to_owned()
+                }));
         self.out.push(found);
         None
     }

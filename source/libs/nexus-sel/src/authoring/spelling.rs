@@ -14,11 +14,12 @@ pub(crate) struct NameFault {
 pub(crate) fn check_name(name: &str) -> Result<(), NameFault> {
     let fault = |reason: String, help: Option<String>| Err(NameFault { reason, help });
     if name.is_empty() {
-        return fault("a name cannot be empty".into(), None);
+        return fault("a name cannot be empty".into(), Some("take the entry away".into()));
     }
     if let Some(c) = name.chars().find(|c| is_hidden(*c)) {
         let code = u32::from(c);
-        return fault(format!("contains the invisible character U+{code:04X}"), None);
+        let reason = format!("contains the invisible character U+{code:04X}");
+        return fault(reason, Some("type the name anew: it was pasted".into()));
     }
     if let Some(c) = name.chars().find(|c| !c.is_ascii()) {
         return look_alike(name, c);
