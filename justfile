@@ -77,7 +77,8 @@ test-policy-diff:
 # Policy decisions beside Cedar, Rego and casbin; writes docs/bench-policy.* (`--quick`: no docs)
 bench-policy *args:
     cargo build --release --manifest-path tests/bench_policy/Cargo.toml --target-dir target/bench-policy
-    ./target/bench-policy/release/bench_policy run {{args}}
+    cargo build --release --manifest-path tests/bench_policy/run/Cargo.toml --target-dir target/bench-policy
+    ./target/bench-policy/release/bench_policy_run run {{args}}
 
 # Format everything
 fmt:

@@ -6,7 +6,4 @@ pub mod engines;
 pub mod heap;
 pub mod list;
 pub mod measure;
-pub mod plot;
-pub mod report;
-pub mod run;
 pub mod workload;

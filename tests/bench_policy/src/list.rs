@@ -3,6 +3,9 @@
 /// Policy sizes, in services.
 pub const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
+/// Sizes of the quick run.
+pub const QUICK: [usize; 2] = [10, 1_000];
+
 /// What an engine stands for in the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use crate::list::{ENTRIES, Entry};
 use crate::report::MOST_FROM_NAME;
-use crate::run::Results;
+use crate::results::Results;
 
 const WIDTH: f64 = 1_180.0;
 const HEIGHT: f64 = 560.0;

@@ -2,7 +2,8 @@
 use std::fmt::Write as _;
 
 use crate::list::{ENTRIES, Entry, Role};
-use crate::run::Results;
+use crate::machine;
+use crate::results::Results;
 
 /// A decision from an id and a name costs at most this many instructions on the host.
 pub const MOST_FROM_NAME: f64 = 200.0;
@@ -90,9 +91,33 @@ pub fn summary(results: &Results) -> String {
     out
 }
 
+/// What the page is about, first: the two factors of each engine.
+fn claim(results: &Results) -> String {
+    let least = |role: Role| -> String {
+        let entries = ENTRIES.iter().filter(|entry| entry.role == role);
+        let texts = entries.map(|entry| {
+            let factors = factors(results, entry).into_iter().map(|(_, factor)| factor);
+            let name = entry.title.split([',', ' ']).next().unwrap_or(entry.key);
+            format!("{name} {}", whole(factors.fold(f64::INFINITY, f64::min).floor()))
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "# What a policy decision costs\n\n\
+         **Best form against best form, requests ready: at least this many times the instructions \
+         of nexus-sel at every size: {}.** {LEAST_FACTOR} is promised, and the run fails below. \
+         Where every request begins with a service id and the bytes of a name, and is built within \
+         the decision, the least factors are {}: there not every engine reaches 100, and the run \
+         holds each to {LEAST_FROM_NAME}.\n",
+        least(Role::Ready),
+        least(Role::Best),
+    )
+}
+
 /// The page in `docs/`.
 pub fn page(results: &Results, failures: &[String]) -> String {
-    let mut out = String::from(include_str!("page-head.md"));
+    let mut out = claim(results);
+    out.push_str(include_str!("page-head.md"));
     for failure in failures {
         let _ = writeln!(out, "\n**Missed in this run:** {failure}.");
     }
@@ -103,6 +128,14 @@ pub fn page(results: &Results, failures: &[String]) -> String {
         .map(|size| whole(results.number("sel", *size, "rules").unwrap_or(f64::NAN)))
         .collect();
     let _ = writeln!(out, "Rules: {}. {}.\n", rules.join(", "), versions());
+    let (least, most) = results.range("load").unwrap_or((f64::NAN, f64::NAN));
+    let _ = writeln!(
+        out,
+        "Measured on {}, in {} s. While the times were taken, {least:.1} to {most:.1} processes \
+         wanted to run (one of them is this benchmark).",
+        machine::name(),
+        results.spent_s
+    );
     let instructions = |r: &Results, key, size| r.instructions(key, size).map(number);
     let field = |name: &'static str, show: fn(f64) -> String| {
         move |r: &Results, key, size| r.number(key, size, name).map(show)
@@ -171,7 +204,7 @@ fn row(out: &mut String, results: &Results, title: &str, cell: impl Fn(usize) ->
 
 /// The engines' versions, from the lock file they were built with.
 fn versions() -> String {
-    let lock = include_str!("../Cargo.lock");
+    let lock = include_str!("../../Cargo.lock");
     let version = |name: &str| {
         let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
         Some(format!("{name} {}", rest.split('"').next()?))
