@@ -5,7 +5,7 @@ use crate::list::{ENTRIES, Entry};
 use crate::report::MOST_FROM_NAME;
 use crate::results::Results;
 
-const WIDTH: f64 = 1_180.0;
+const WIDTH: f64 = 1_300.0;
 const HEIGHT: f64 = 560.0;
 const TOP: f64 = 76.0;
 const BOTTOM: f64 = 500.0;
