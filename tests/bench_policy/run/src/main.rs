@@ -51,7 +51,6 @@ fn kept() -> PathBuf {
 fn run(mut results: Results) -> Result<bool, String> {
     let started = Instant::now();
     measured::gather(&mut results, &kept())?;
-    results.spent_s += started.elapsed().as_secs();
     results.write(&kept())?;
     let sound = render(&results)?;
     println!("{} s", started.elapsed().as_secs());

@@ -131,10 +131,9 @@ pub fn page(results: &Results, failures: &[String]) -> String {
     let (least, most) = results.range("load").unwrap_or((f64::NAN, f64::NAN));
     let _ = writeln!(
         out,
-        "Measured on {}, in {} s. While the times were taken, {least:.1} to {most:.1} processes \
+        "Measured on {}. While the times were taken, {least:.1} to {most:.1} processes \
          wanted to run (one of them is this benchmark).",
-        machine::name(),
-        results.spent_s
+        machine::name()
     );
     let instructions = |r: &Results, key, size| r.instructions(key, size).map(number);
     let field = |name: &'static str, show: fn(f64) -> String| {

@@ -12,8 +12,6 @@ pub struct Results {
     pub sizes: Vec<usize>,
     /// Two sizes, no page.
     pub quick: bool,
-    /// Seconds it took, over all its parts.
-    pub spent_s: u64,
     cells: Map<String, Value>,
 }
 
@@ -24,7 +22,7 @@ fn key_of(engine: &str, size: usize) -> String {
 impl Results {
     /// Nothing measured yet.
     pub fn new(sizes: &[usize], quick: bool) -> Self {
-        Self { sizes: sizes.to_vec(), quick, spent_s: 0, cells: Map::new() }
+        Self { sizes: sizes.to_vec(), quick, cells: Map::new() }
     }
 
     /// What an earlier run left.
@@ -36,7 +34,6 @@ impl Results {
         Ok(Self {
             sizes: sizes.iter().filter_map(|size| Some(size.as_u64()? as usize)).collect(),
             quick: whole["quick"] == true,
-            spent_s: whole["spent_s"].as_u64().unwrap_or(0),
             cells: whole["cells"].as_object().cloned().unwrap_or_default(),
         })
     }
@@ -44,7 +41,7 @@ impl Results {
     /// Keeps it.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let whole = json!({
-            "sizes": self.sizes, "quick": self.quick, "spent_s": self.spent_s, "cells": self.cells,
+            "sizes": self.sizes, "quick": self.quick, "cells": self.cells,
         });
         std::fs::write(path, whole.to_string()).map_err(|e| format!("{}: {e}", path.display()))
     }
