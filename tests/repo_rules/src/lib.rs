@@ -12,6 +12,7 @@ pub mod exceptions;
 pub mod hosts;
 pub mod islands;
 pub mod magic;
+pub mod named_tests;
 pub mod names;
 pub mod os_crates;
 pub mod ratchet;

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use repo_rules::exceptions::Exceptions;
 use repo_rules::tree::{self, File};
-use repo_rules::{Violation, cfg_axis, deps, hosts, islands, magic, names, os_crates, ratchet};
+use repo_rules::{
+    Violation, cfg_axis, deps, hosts, islands, magic, named_tests, names, os_crates, ratchet,
+};
 
 fn all() -> Vec<File> {
     let files = tree::files(&tree::root()).expect("git lists the tree");
@@ -75,6 +77,19 @@ fn test_frames_are_spelled_in_nexus_wire_only() {
     let magics = magic::declared(&tree::rust(&files));
     assert!(magics.len() >= 5, "nexus-wire declares {} protocols", magics.len());
     none(&magic::check(&tree::rust(&files), &magics, &mut exceptions()));
+}
+
+/// The table of negative tests names tests that exist, and leaves out no number.
+#[test]
+fn test_negative_tests_that_are_named_exist() {
+    let (path, files) = ("docs/security/negative-tests.md", all());
+    let document = read(path);
+    let markers = read("recipes/markers.toml");
+    none(&named_tests::check(path, &document, &tree::rust(&files), &markers));
+    let wanted = [('K', 43), ('R', 12), ('S', 20)];
+    let ids = wanted.iter().flat_map(|(c, last)| (1..=*last).map(move |n| format!("{c}{n:02}")));
+    let absent = ids.filter(|id| !document.contains(&format!("\n| {id} |")));
+    none(&absent.collect::<Vec<_>>());
 }
 
 #[test]

@@ -83,7 +83,8 @@ fn all(root: &Path, args: &PowercutArgs) -> Result<usize, String> {
 /// A store on a small disk, made here.
 fn small() -> Result<Case, String> {
     let mut start = Image::new();
-    let how = Format { id: [7; 16], salt: [9; 32], key: nexus_state::FRAMING, force: false };
+    let how =
+        Format { id: [7; 16], salt: [9; 32], key: nexus_state::FramingKey::PUBLIC, force: false };
     let mut ram = Ram { image: &mut start, sectors: SMALL_SECTORS };
     nexus_state::format(&mut ram, &how).map_err(|why| format!("small disk: {why:?}"))?;
     Ok(Case { name: "small", sectors: SMALL_SECTORS, start })

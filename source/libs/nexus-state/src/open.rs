@@ -10,11 +10,6 @@ use crate::{
 /// After them come 16 bytes of identity and 32 of salt, both random.
 pub const SEED_MAGIC: &[u8; 8] = b"NXSEED01";
 
-/// No secret: it stands in every image. With the disk's own salt it makes tags that no accident
-/// makes and that nobody can make who chooses values only. Whoever can read and write the disk
-/// can make them; what must not be forged by him, keystored seals.
-pub const FRAMING: FramingKey = FramingKey(*b"nexus-statefs framing, no secret");
-
 /// How the store was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -38,12 +33,12 @@ pub fn open<'m, D: BlockDevice>(
     let force = contents == Contents::Other && is_half_made(&mut device)?;
     let found = if contents == Contents::Blank || force {
         let (id, salt) = seed(&mut device)?.ok_or(Error::Blank)?;
-        format(&mut device, &Format { id, salt, key: FRAMING, force })?;
+        format(&mut device, &Format { id, salt, key: FramingKey::PUBLIC, force })?;
         Found::Formatted
     } else {
         Found::Mounted
     };
-    let how = Mount { key: FRAMING, expect: None, min_sequence: 0, quota };
+    let how = Mount { key: FramingKey::PUBLIC, expect: None, min_sequence: 0, quota };
     let mut store = Store::mount(device, memory, &how)?;
     match store.begin_boot(boot_id(now_ns, store.mounted().sequence)) {
         Ok(_) | Err(Error::ReadOnly) => Ok((store, found)),

@@ -11,8 +11,10 @@ pub type StoreId = [u8; 16];
 pub struct FramingKey(pub [u8; 32]);
 
 impl FramingKey {
-    /// The key of a store for which nothing holds a secret: only the salt on the disk makes its
-    /// tags different from another store's.
+    /// The key of a store for which nothing holds a secret: it stands in every image. With the
+    /// disk's own salt it makes tags that no accident makes and that nobody can make who chooses
+    /// values only. Whoever can read and write the disk can make them; what must not be forged by
+    /// him, keystored seals.
     pub const PUBLIC: FramingKey = FramingKey(*b"nexus-statefs framing, no secret");
 }
 

@@ -31,6 +31,7 @@ pub const ATTEST: u16 = 2;
 pub const CHECKPOINT: u16 = 4;
 pub const ROTATE: u16 = 8;
 
+pub type Notes = fn(&[u8]) -> Vec<[u8; 8]>;
 pub type Disk = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
 /// Everything outside.
@@ -49,6 +50,9 @@ pub struct Outside {
     pub entropy_fails: bool,
     pub entropy_constant: bool,
     drawn: u64,
+    /// Notes the seeds that are drawn, in a form that is not the thing itself.
+    pub noted: Option<Notes>,
+    pub windows: Vec<[u8; 8]>,
     pub policyd_is_dead: bool,
     /// The next policy, which allows nobody anything.
     pub reloaded: bool,
@@ -93,7 +97,18 @@ impl Outside {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.seed.to_le_bytes()).update(&self.drawn.to_le_bytes());
         hasher.finalize_xof().fill(out);
+        // Salts are drawn alone and stand in the store for everybody to read.
+        if let Some(hide) = self.noted.filter(|_| out.len() > 32) {
+            self.windows.extend(hide(out));
+        }
         Ok(())
+    }
+
+    /// Something drawn and noted, to be searched for.
+    pub fn draw_noted(&mut self) -> Box<[u8; 64]> {
+        let mut out = Box::new([0; 64]);
+        self.draw(&mut *out).expect("entropy");
+        out
     }
 
     pub fn drain(&mut self) -> Vec<Record> {
@@ -226,6 +241,8 @@ pub fn boot(disk: &Disk, seed: u64) -> Bench {
         entropy_fails: false,
         entropy_constant: false,
         drawn: 0,
+        noted: None,
+        windows: Vec::new(),
         policyd_is_dead: false,
         reloaded: false,
         asked: Vec::new(),
