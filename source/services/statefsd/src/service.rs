@@ -154,6 +154,9 @@ impl Statefsd {
 }
 
 impl<'m, E: Env<'m>> Service<E> for Statefsd {
+    // Sealed secrets pass, and the key store's root secret.
+    const WIPES: bool = true;
+
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut Frame, env: &mut E) -> Outgoing {
         let len = match Request::decode(call.frame) {
             Ok(request) => match self.answer(&request, call.sender, reply, env) {
