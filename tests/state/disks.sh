@@ -16,13 +16,13 @@ fail() {
 # boots QEMU-ARGUMENTS...: the console is kept.
 boots() {
   timeout -s KILL 60 qemu-system-riscv64 -machine virt -cpu rv64 -m 128M -bios default -smp 1 \
-    -kernel build/test/nexus.img -global virtio-mmio.force-legacy=false \
+    -kernel build/test/nexus.img -global virtio-mmio.force-legacy=false -global virtio-mmio.ioeventfd=off \
     -object rng-builtin,id=entropy \
     -device virtio-rng-device,rng=entropy,bus=virtio-mmio-bus.1 \
     -nographic -icount shift=0,sleep=off "$@" >"$work/console" 2>&1 </dev/null || true
 }
 with_disk() { boots "$@" -device virtio-blk-device,bus=virtio-mmio-bus.2,drive=state; }
-raw() { echo "if=none,id=state,format=raw,file=$1"; }
+raw() { echo "if=none,id=state,format=raw,cache=unsafe,file=$1"; }
 
 # refused NAME TEXT: what the console of the last boot must show.
 refused() {

@@ -13,9 +13,15 @@ use crate::{
 
 /// Checks per burst: long enough that a kill lands inside it.
 const BURST: u32 = 200;
-/// Kills tried until one hits a check in flight; each moves by [`STEP_NS`].
-const KILLS_MAX: u64 = 16;
-const FIRST_KILL_NS: u64 = 200_000;
+/// Kills tried until one hits a check in flight. Four in ten do, wherever in
+/// a check they fall.
+const KILLS_MAX: u64 = 32;
+/// Between two attempts: a service's ticks are at least a millisecond apart, and so soon after the
+/// last burst the next would not begin when it is asked for, but after the kill.
+const CALM_NS: u64 = 2 * MS;
+/// All of them land inside the peer's first batch of checks.
+const FIRST_KILL_NS: u64 = 150_000;
+const KILLS_SPAN_NS: u64 = 150_000;
 const STEP_NS: u64 = 7_300;
 /// Makes each move longer than the one before: equal ones may all hit the same moment of a check.
 const DRIFT_NS: u64 = 310;
@@ -101,11 +107,13 @@ pub(crate) fn fail_closed<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
 /// only be one that policyd held when it died.
 fn in_flight<S: Sys>(ctx: &mut Ctx<'_, S>) -> Outcome {
     for attempt in 0..KILLS_MAX {
+        let calm = ctx.within(CALM_NS);
+        ctx.sys.sleep_until(calm);
         let old = incarnation(ctx, ids::POLICYD)?;
         let before = tally(ctx)?;
         let drift = attempt.saturating_mul(attempt).saturating_mul(DRIFT_NS);
-        let after_ns = FIRST_KILL_NS.saturating_add(attempt.saturating_mul(STEP_NS));
-        let after_ns = after_ns.saturating_add(drift);
+        let moved = attempt.saturating_mul(STEP_NS).saturating_add(drift);
+        let after_ns = FIRST_KILL_NS.saturating_add(moved.rem_euclid(KILLS_SPAN_NS));
         restart(ctx, ids::POLICYD, (after_ns, 0))?;
         let deadline = ctx.soon();
         let burst = ctx.peer_client().burst(ctx.sys, BURST, GRANTED, deadline);

@@ -23,7 +23,10 @@ pub const DMA_BYTES: usize = 3 * 4096;
 
 /// How long one request may take: far above a disk's worst, and finite.
 pub const LIMIT_NS: u64 = 5_000_000_000;
-/// How long the answer is looked for without a pause: what a disk needs that is not asleep.
+/// How long the answer is looked for without a pause: what a disk needs that is not asleep. Each
+/// such look reads a register of the device too: on a bus that takes as long as the device takes,
+/// and in an emulator that counts instructions hardly any, so its clock hardly depends on the
+/// host's disk.
 pub const LOOK_NS: u64 = 5_000_000;
 /// How long each pause after that is, and each look between two pauses.
 pub const PAUSE_NS: u64 = 1_000_000;
@@ -208,7 +211,8 @@ impl<T: Transport> Blk<T> {
     fn answer<W: Waiting>(&mut self, waiting: &mut W) -> Result<u8, Fault> {
         let start = waiting.now_ns();
         let limit = start.saturating_add(LIMIT_NS);
-        let mut look_until = start.saturating_add(LOOK_NS);
+        let first_until = start.saturating_add(LOOK_NS);
+        let mut look_until = first_until;
         loop {
             if let Some(status) = self.chain.poll()? {
                 return Ok(status);
@@ -216,6 +220,10 @@ impl<T: Transport> Blk<T> {
             let now = waiting.now_ns();
             if now >= limit {
                 return Err(Fault::TimedOut);
+            }
+            if now < first_until {
+                self.is_alive()?;
+                continue;
             }
             if now < look_until {
                 core::hint::spin_loop();
@@ -226,8 +234,15 @@ impl<T: Transport> Blk<T> {
                 let _cause = self.device.ack_interrupt();
                 waiting.reopen();
             }
+            self.is_alive()?;
             look_until = waiting.now_ns().saturating_add(PAUSE_NS);
         }
+    }
+
+    /// Whether the device still works: one that does not says so in its status.
+    fn is_alive(&self) -> Result<(), Fault> {
+        let broken = self.device.get_status().contains(DeviceStatus::DEVICE_NEEDS_RESET);
+        if broken { Err(Fault::Protocol) } else { Ok(()) }
     }
 
     fn give_up(&mut self, fault: Fault) -> Fault {

@@ -83,7 +83,10 @@ impl<T: Transport> Rng<T> {
         out.fill(0);
         let received = self.usable().and_then(|()| self.requests.receive(out));
         match self.or_reset(received)? {
-            None => Ok(Taken::Pending),
+            None => {
+                let alive = self.is_alive();
+                self.or_reset(alive).map(|()| Taken::Pending)
+            }
             Some(BLOCK) => Ok(Taken::Whole),
             Some(_) => {
                 out.fill(0);
@@ -95,6 +98,13 @@ impl<T: Transport> Rng<T> {
     /// Tells the device that its interrupt has been seen.
     pub fn acknowledge(&mut self) {
         let _cause = self.device.ack_interrupt();
+    }
+
+    /// Whether the device still works: one that does not says so in its status. Reading it also
+    /// takes as long as the device takes, see [`crate::blk::LOOK_NS`].
+    fn is_alive(&self) -> Result<(), Fault> {
+        let broken = self.device.get_status().contains(DeviceStatus::DEVICE_NEEDS_RESET);
+        if broken { Err(Fault::Protocol) } else { Ok(()) }
     }
 
     fn usable(&self) -> Result<(), Fault> {

@@ -112,33 +112,44 @@ pub(super) fn compare(earlier: &str, now: &str) -> u8 {
     }
 }
 
-/// What tells how often, not what: the selftest kills policyd until a check was in flight, and
-/// the journal notes when it lags. How many times that takes depends on when the host's disk and
-/// source of randomness answered before, which no instruction count fixes.
-const HOW_OFTEN: [&str; 4] =
-    ["init: policyd died", "init: restarted policyd", "policyd: ", "logd: audit "];
+/// The selftest kills policyd until a check was in flight. Whether a given kill hits one depends
+/// on tenths of microseconds, and those on when the host's disk answered before.
+const KILLED: &str = "[1] init: policyd died: killed";
+/// What comes of it: it died, was started again, read its policy, is ready.
+const KILL_LINES: usize = 4;
+/// How often it was started so far stands in the second of them.
+const COUNTED: &str = "[1] init: restarted policyd (";
 
-fn settled(log: &str) -> impl Iterator<Item = (usize, &str)> {
-    let told = |line: &str| line.split_once("] ").map_or(line, |(_, text)| text).to_owned();
-    let counts = move |line: &str| HOW_OFTEN.iter().any(|often| told(line).starts_with(often));
-    (1..).zip(log.lines()).filter(move |(_, line)| !counts(line))
-}
-
-/// The first line that differs, as (number before, before, now), apart from what only tells how
-/// often something was tried.
-pub(super) fn first_difference<'a>(a: &'a str, b: &'a str) -> Option<(usize, &'a str, &'a str)> {
-    let (mut a, mut b) = (settled(a), settled(b));
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return None,
-            (Some((_, x)), Some((_, y))) if x == y => {}
-            (x, y) => {
-                let number = x.or(y).map_or(0, |(number, _)| number);
-                let text = |line: Option<(usize, &'a str)>| line.map_or("<end>", |(_, text)| text);
-                return Some((number, text(x), text(y)));
+/// The lines that two runs must share: all but the direct repetition of a kill of policyd, and
+/// the count of its restarts.
+fn settled(log: &str) -> Vec<(usize, &str)> {
+    let told = |line| if str::starts_with(line, COUNTED) { COUNTED } else { line };
+    let lines: Vec<&str> = log.lines().map(told).collect();
+    let mut settled: Vec<(usize, &str)> = Vec::new();
+    let mut rest = lines.as_slice();
+    while let Some((line, after)) = rest.split_first() {
+        let before = lines.len() - rest.len();
+        let last = lines.get(before.saturating_sub(KILL_LINES)..before);
+        match rest.split_at_checked(KILL_LINES) {
+            Some((kill, beyond)) if *line == KILLED && last == Some(kill) => rest = beyond,
+            _ => {
+                settled.push((before + 1, line));
+                rest = after;
             }
         }
     }
+    settled
+}
+
+/// The first line that differs, as (number, before, now), apart from how often in a row policyd
+/// was killed.
+pub(super) fn first_difference<'a>(a: &'a str, b: &'a str) -> Option<(usize, &'a str, &'a str)> {
+    let (a, b) = (settled(a), settled(b));
+    let text = |line: Option<&(usize, &'a str)>| line.map_or("<end>", |(_, text)| *text);
+    (0..a.len().max(b.len())).map(|n| (a.get(n), b.get(n))).find_map(|(was, is)| {
+        let number = is.or(was).map_or(0, |(number, _)| *number);
+        (text(was) != text(is)).then(|| (number, text(was), text(is)))
+    })
 }
 
 /// Writes markers.json and junit.xml into the run's folder.

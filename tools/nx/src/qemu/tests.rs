@@ -123,7 +123,7 @@ fn test_command_line_is_deterministic_and_complete() {
          -drive if=none,id=state,format=raw,cache=unsafe,file=a,,b/state.img \
          -device virtio-blk-device,bus=virtio-mmio-bus.2,drive=state \
          -object rng-builtin,id=entropy -device virtio-rng-device,rng=entropy,bus=virtio-mmio-bus.1 \
-         -nographic -icount shift=0,sleep=off\n"
+         -nographic -icount shift=0,sleep=off -global virtio-mmio.ioeventfd=off\n"
     );
 }
 
@@ -218,12 +218,28 @@ fn test_first_difference_names_the_line() {
     assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
     assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));
     assert_eq!(first_difference("a\n", "a\nc\n"), Some((2, "<end>", "c")));
-    let often = "a\n[1] init: policyd died: killed\n[2] policyd: ready\nb\n";
-    assert_eq!(first_difference(often, "a\nb\n"), None);
+}
+
+#[test]
+fn test_first_difference_counts_repeated_kills_of_policyd_once() {
+    let kill = |n| {
+        format!("[1] init: policyd died: killed\n[1] init: restarted policyd ({n})\n[2] t\n[2] r\n")
+    };
+    let once = format!("a\n{}b\n{}c\n", kill(1), kill(2));
+    let often = format!("a\n{}{}{}b\n{}c\n", kill(1), kill(2), kill(3), kill(4));
+    assert_eq!(first_difference(&once, &often), None);
+    let never = format!("a\n{}b\nc\n", kill(1));
     assert_eq!(
-        first_difference(often, "a\n[1] init: rngd died: killed\nb\n").map(|d| d.0),
-        Some(4)
+        first_difference(&once, &never),
+        Some((7, "[1] init: policyd died: killed", "c")),
+        "a kill that is no repetition counts"
     );
+    let other = format!("{}[2] t\n", kill(1));
+    assert_eq!(first_difference(&kill(1), &other), Some((5, "<end>", "[2] t")));
+    let stopped = format!("{}[1] init: policyd died: killed\n", kill(1));
+    assert!(first_difference(&kill(1), &stopped).is_some(), "half a kill");
+    let well = "a\n[3] logd: audit degraded\n";
+    assert!(first_difference("a\n", well).is_some(), "the journal's words are compared");
 }
 
 #[test]

@@ -30,6 +30,8 @@ enum Manner {
     Ends(u32),
     /// Keeps it.
     Silent,
+    /// Keeps it, and asks to be reset.
+    Breaks,
     /// Ends it when the driver sleeps for this many times.
     Late(u32),
 }
@@ -135,6 +137,7 @@ impl Disk {
         let status_at = parts.last().unwrap().0;
         match self.manner {
             Manner::Silent | Manner::Late(_) => self.kept = Some(token),
+            Manner::Breaks => self.status |= DeviceStatus::DEVICE_NEEDS_RESET,
             Manner::Ends(other) => self.end(other, 1),
             Manner::Says(status, used) => {
                 self.put(status_at, &[status]);
@@ -396,6 +399,17 @@ fn test_reject_a_device_that_never_answers_in_bounded_looks() {
     let looks = clock.looks;
     assert_eq!(blk.flush(&mut clock), Err(Fault::TimedOut));
     assert_eq!(clock.looks, looks, "a device that is given up costs no time");
+}
+
+#[test]
+fn test_reject_a_device_that_asks_to_be_reset_at_once() {
+    let _alone = alone();
+    let (mut blk, device, mut clock) = open(FEATURE_FLUSH);
+    device.0.borrow_mut().manner = Manner::Breaks;
+    assert_eq!(blk.flush(&mut clock), Err(Fault::Protocol));
+    assert_eq!((clock.looks, clock.sleeps), (2, 0), "no wait for an answer that will not come");
+    assert_eq!(device.0.borrow().status, DeviceStatus::empty(), "reset");
+    assert_eq!(blk.flush(&mut clock), Err(Fault::Protocol), "unused for good");
 }
 
 #[test]

@@ -80,6 +80,19 @@ fn test_reject_a_device_that_says_it_wrote_more_and_reset_it() {
 }
 
 #[test]
+fn test_reject_a_device_that_asks_to_be_reset() {
+    let _alone = alone();
+    let (mut rng, device) = start();
+    let mut out = [7; BLOCK];
+    rng.request().unwrap();
+    assert_eq!(rng.take(&mut out), Ok(Taken::Pending));
+    device.0.borrow_mut().status |= DeviceStatus::DEVICE_NEEDS_RESET;
+    assert_eq!(rng.take(&mut out), Err(Fault::Protocol));
+    assert_eq!(device.0.borrow().status, DeviceStatus::empty(), "reset");
+    assert_eq!(rng.request(), Err(Fault::Protocol), "for ever");
+}
+
+#[test]
 fn test_reject_buffers_the_device_does_not_have() {
     let _alone = alone();
     for (token, asked) in [(0, false), (1, true), (0xffff, true)] {
