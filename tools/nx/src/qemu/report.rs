@@ -120,11 +120,15 @@ const KILL_LINES: usize = 4;
 /// How often it was started so far stands in the second of them.
 const COUNTED: &str = "[1] init: restarted policyd (";
 
-/// The lines that two runs must share: all but the direct repetition of a kill of policyd, and
+/// How far logd lags at an instant, it says between any other lines.
+const LAGS: &str = "[3] logd: audit ";
+
+/// The lines that two runs must share: all but what logd says of its lag, the direct repetition of a kill of policyd, and
 /// the count of its restarts.
 fn settled(log: &str) -> Vec<(usize, &str)> {
     let told = |line| if str::starts_with(line, COUNTED) { COUNTED } else { line };
-    let lines: Vec<&str> = log.lines().map(told).collect();
+    let lags = |line: &&str| line.starts_with(LAGS);
+    let lines: Vec<&str> = log.lines().map(told).filter(|line| !lags(line)).collect();
     let mut settled: Vec<(usize, &str)> = Vec::new();
     let mut rest = lines.as_slice();
     while let Some((line, after)) = rest.split_first() {
