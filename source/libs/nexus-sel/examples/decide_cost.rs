@@ -2,10 +2,9 @@
 //! counter) with two values of ROUNDS: the difference of the totals is the decisions' own.
 //!
 //! `decide_cost SUBJECTS ROUNDS [string|interned|unknown|long|empty]`
-//! `empty` measures the loop and the call alone (18). Measured with rustc 1.95 less the loop, at 10,
-//! 100 and 10 000 subjects alike: string 110, interned 18, unknown 108, long (48 bytes) 187.
-//! On rv64imac, real policy: 131 to 159 for names of 8 to 16 bytes, 260 for 18 to 21, interned 33;
-//! from a packed name 106, above 16 bytes 141; packing from words takes 25 to 35 before it.
+//! `empty` measures the loop and the call alone (18). Measured with rustc 1.95 less the loop, at 10
+//! and 10 000 subjects alike: string 88, interned 20, unknown 108, long (48 bytes) 160. On rv64imac
+//! see the rows `policy_decide.*` of tests/bench/budget.toml.
 #![allow(clippy::arithmetic_side_effects, reason = "a measuring tool")]
 use nexus_sel::authoring::{CapabilitySpec, Condition, Model, Rule, emit};
 use nexus_sel::{AuditMode, Effect, Facts, NoLimits, Policy, Sensitivity};
