@@ -215,8 +215,8 @@ fn compare(policy: &Policy<'_>, cedar: &Cedar, rules: &[Rule], seen: &mut Seen) 
                     let (allowed, because) = cedar.ask(service, name, facts);
                     let text = || format!("{service} {name} {facts:?}\n{}", toml(rules));
                     assert_eq!(ours.effect() == Effect::Allow, allowed, "{ours:?} {}", text());
-                    let named = because.contains(&ours.rule.0);
-                    let agreed = match ours.reason {
+                    let named = because.contains(&ours.rule().0);
+                    let agreed = match ours.reason() {
                         Reason::Allowed | Reason::DeniedByRule => named,
                         // Nothing was in force on Cedar's side either.
                         _ => because.is_empty(),
@@ -224,8 +224,8 @@ fn compare(policy: &Policy<'_>, cedar: &Cedar, rules: &[Rule], seen: &mut Seen) 
                     assert!(agreed, "{ours:?}, Cedar: {because:?} {}", text());
                     seen.asked += 1;
                     seen.allowed += usize::from(allowed);
-                    seen.denied_by_rule += usize::from(ours.reason == Reason::DeniedByRule);
-                    seen.gate_closed += usize::from(ours.reason == Reason::GateClosed);
+                    seen.denied_by_rule += usize::from(ours.reason() == Reason::DeniedByRule);
+                    seen.gate_closed += usize::from(ours.reason() == Reason::GateClosed);
                 }
             }
         }
