@@ -2,11 +2,12 @@
 use crate::bounds::{MAX_BURST, MAX_CHAIN, MAX_NAME_BYTES, MAX_NAME_WORDS};
 use crate::layout::{
     BLOCK, CELL_CHAIN, CELL_DENY, CELL_RESERVED, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
-    LINK_LIMITED, LINK_RESERVED, NIBBLE, NameHeader, ROW_BASE_SHIFT, TABLES, u32_at,
+    LINK_LIMITED, LINK_RESERVED, NIBBLE, NO_NAME, NameHeader, ROW_BASE_SHIFT, TABLES, cell_value,
 };
 use crate::name::{is_name_byte, words_of};
 use crate::open::{BlobError, Check, must};
 use crate::policy::Policy;
+use crate::table::{DISP_BITS, find, place};
 
 impl<'p> Policy<'p> {
     /// Rows follow each other: one per subject in name order, then one per class.
@@ -42,11 +43,11 @@ impl<'p> Policy<'p> {
             walk.seen == [self.caps.count, self.subjects.count, self.facts.len()],
             BlobError::Name,
         )?;
-        let caps = self.cap_slots.iter().filter(|slot| **slot != [0; 4]).count();
-        let names = caps == self.caps.count && occupied(self.subject_slots) == self.subjects.count;
+        let caps = occupied(self.cap_slots, &[NO_NAME, 0, 0, 0]);
+        let names =
+            caps == self.caps.count && occupied(self.subject_slots, &[0]) == self.subjects.count;
         must(names, BlobError::Name)?;
-        let subjects = self.id_slots.iter().filter(|slot| **slot != [0, 0]).count();
-        must(subjects == self.ids.count, BlobError::Subject)
+        must(occupied(self.id_slots, &[0, 0]) == self.ids.count, BlobError::Subject)
     }
 
     fn check_place(
@@ -57,20 +58,18 @@ impl<'p> Policy<'p> {
         words: &[u64],
     ) -> Check {
         let number = walk.number(kind);
-        let pointer = u32::try_from(walk.at.wrapping_add(1)).map_err(|_| BlobError::Name)?;
+        let pointer = walk.at.wrapping_add(1) as u64;
         match kind {
             Kind::Capability => {
                 must(header.index() == number, BlobError::Name)?;
                 let hash = self.caps.seed.hash_name(words);
-                let slot = self.cap_slots.get(self.caps.slot(hash, self.cap_slots.len()));
                 let [first, second, ..] = *words else { return Err(BlobError::Name) };
-                let record = [header.0, first, second, u64::from(pointer)];
-                must(slot == Some(&record), BlobError::Name)
+                let record = [header.0, first, second, pointer];
+                must(find(hash, self.cap_slots).map(content) == Some(record), BlobError::Name)
             }
             Kind::Subject => {
-                let slots = self.subject_slots.len().wrapping_mul(2);
-                let slot = self.subjects.slot(self.subjects.seed.hash_name(words), slots);
-                must(u32_at(self.subject_slots, slot) == Some(pointer), BlobError::Name)?;
+                let slot = find(self.subjects.seed.hash_name(words), self.subject_slots);
+                must(slot.map(content) == Some([pointer]), BlobError::Name)?;
                 self.check_subject(header.position(), number, pointer)
             }
             Kind::Fact => {
@@ -82,14 +81,14 @@ impl<'p> Policy<'p> {
     }
 
     /// The id slot of the `number`th subject: right hash, its own row, its own name.
-    fn check_subject(&self, slot: usize, number: usize, pointer: u32) -> Check {
-        let [id, row] = *self.id_slots.get(slot).ok_or(BlobError::Subject)?;
+    fn check_subject(&self, slot: usize, number: usize, pointer: u64) -> Check {
+        let [id, row] = self.id_slots.get(slot).map(content).ok_or(BlobError::Subject)?;
         let own = self.row_at(number);
         let name = (own as usize).checked_sub(1).and_then(|at| self.rows.get(at));
         let right = id != 0
             && row == own
-            && name == Some(&u64::from(pointer))
-            && self.ids.slot(self.ids.seed.hash_id(id), self.id_slots.len()) == slot;
+            && name == Some(&pointer)
+            && place(self.ids.seed.hash_id(id), self.id_slots) == Some(slot);
         must(right, BlobError::Subject)
     }
 
@@ -114,7 +113,7 @@ impl<'p> Policy<'p> {
         let mut links = 0_usize;
         for cell in self.cells.iter().skip(1) {
             must(cell & CELL_RESERVED == 0, BlobError::Rule)?;
-            let value = *cell as u32;
+            let value = cell_value(*cell);
             if cell & CELL_CHAIN != 0 {
                 must(cell & CELL_DENY == 0 && value as usize == links, BlobError::Rule)?;
                 links = links.wrapping_add(self.check_chain(links)?);
@@ -237,7 +236,16 @@ fn count_cells(word: u64, known: usize) -> Result<u64, BlobError> {
     Ok(count)
 }
 
-/// Occupied slots of the subject name table.
-fn occupied(slots: &[u64]) -> usize {
-    slots.iter().map(|w| usize::from(*w as u32 != 0).wrapping_add(usize::from(w >> 32 != 0))).sum()
+/// What a slot says itself: its last word ends in another bucket's displacement.
+fn content<const N: usize>(slot: &[u64; N]) -> [u64; N] {
+    let mut content = *slot;
+    if let Some(last) = content.last_mut() {
+        *last >>= DISP_BITS;
+    }
+    content
+}
+
+/// Slots that say anything but `empty`.
+fn occupied<const N: usize>(slots: &[[u64; N]], empty: &[u64; N]) -> usize {
+    slots.iter().filter(|slot| content(slot) != *empty).count()
 }

@@ -1,5 +1,5 @@
 //! What a decision is: never a bare bool.
-use crate::layout::CELL_DENY;
+use crate::layout::{CELL_DENY, CELL_VALUE_SHIFT, NameHeader};
 
 /// Allow or deny. Deny is the default in every sense.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,14 +91,14 @@ impl Facts {
 }
 
 /// An answer with its reason, for the caller (effect) and for audit (the rest). One word, so that
-/// it travels in one register: the rule below, then the reason, then the audit mode.
+/// it travels in one register: the reason in the low byte, the audit mode above, then the rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a decision that nobody looks at protects nothing"]
 pub struct Decision(u64);
 
 impl Decision {
-    const REASON: u32 = 32;
-    const AUDIT: u32 = 40;
+    const AUDIT: u64 = NameHeader::AUDIT;
+    const RULE: u32 = CELL_VALUE_SHIFT;
 
     /// The answer.
     #[inline]
@@ -121,7 +121,7 @@ impl Decision {
     #[inline]
     #[must_use]
     pub const fn reason(self) -> Reason {
-        match (self.0 >> Self::REASON) as u8 {
+        match self.0 as u8 {
             0 => Reason::Allowed,
             1 => Reason::DeniedByRule,
             2 => Reason::NotPermitted,
@@ -135,27 +135,31 @@ impl Decision {
     #[inline]
     #[must_use]
     pub const fn audit(self) -> AuditMode {
-        if self.0 >> Self::AUDIT == 0 { AuditMode::Normal } else { AuditMode::Required }
+        if self.0 & Self::AUDIT == 0 { AuditMode::Normal } else { AuditMode::Required }
     }
 
     /// The rule that decided (for `GateClosed`: the grant that would have).
     #[inline]
     #[must_use]
     pub const fn rule(self) -> RuleId {
-        RuleId(self.0 as u32)
+        RuleId((self.0 >> Self::RULE) as u32)
     }
 
     /// Of a cell that has no chain: its rule, and whether that denies.
     #[inline]
-    pub(crate) const fn of_cell(cell: u64, audit: AuditMode) -> Self {
+    pub(crate) const fn of_cell(cell: u64, capability: NameHeader) -> Self {
         const { assert!(Reason::Allowed as u64 == 0) };
-        const { assert!((Reason::DeniedByRule as u64) << Self::REASON == CELL_DENY) };
-        Self(cell | (audit as u64) << Self::AUDIT)
+        const { assert!(Reason::DeniedByRule as u64 == CELL_DENY) };
+        Self(cell | capability.audit_bit())
     }
 
     #[inline]
     pub(crate) const fn new(reason: Reason, audit: AuditMode, rule: RuleId) -> Self {
-        Self(rule.0 as u64 | (reason as u64) << Self::REASON | (audit as u64) << Self::AUDIT)
+        let audit = match audit {
+            AuditMode::Normal => 0,
+            AuditMode::Required => Self::AUDIT,
+        };
+        Self(reason as u64 | audit | (rule.0 as u64) << Self::RULE)
     }
 }
 

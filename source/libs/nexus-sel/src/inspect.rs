@@ -1,7 +1,8 @@
 //! What else a policy can be asked: names, facts, what there is, and what it is.
-use crate::layout::{AT_DIGEST, AT_VERSION, Kind, NameHeader, u32_at};
+use crate::layout::{AT_DIGEST, AT_VERSION, Kind, NameHeader};
 use crate::name::{Name, pack_long, pack_short, words_of};
 use crate::policy::{Capability, Fact, Policy};
+use crate::table::{DISP_BITS, find};
 
 impl<'p> Policy<'p> {
     /// The id of a subject by name, for frames that carry names.
@@ -18,9 +19,8 @@ impl<'p> Policy<'p> {
     }
 
     fn find_subject(&self, name: &[u64], len: usize) -> Option<NameHeader> {
-        let slots = self.subject_slots.len().wrapping_mul(2);
-        let slot = self.subjects.slot(self.subjects.seed.hash_name(name), slots);
-        let at = (u32_at(self.subject_slots, slot)? as usize).checked_sub(1)?;
+        let [last] = find(self.subjects.seed.hash_name(name), self.subject_slots)?;
+        let at = ((last >> DISP_BITS) as usize).checked_sub(1)?;
         self.matches(at, name, len)
     }
 

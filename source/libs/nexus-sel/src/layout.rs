@@ -4,7 +4,7 @@
 //! ```text
 //!  0 magic | 1 format | 2 total words | 3 policy version | 4 reserved (0)
 //!  5..9 BLAKE3 digest | 9..17 Ed25519 signature or 0 | 17..21 signing key or 0
-//!  21..35 sections: offset low 32, length high 32, in words, gapless, in the order below
+//!  21..32 sections: offset low 32, length high 32, in words, gapless, in the order below
 //! ```
 //! The digest covers every word except 5..21.
 use crate::bounds::MAX_NAME_BYTES;
@@ -12,7 +12,7 @@ use crate::bounds::MAX_NAME_BYTES;
 /// `NXPOLICY`.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"NXPOLICY");
 /// Format of this file; a reader refuses every other.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 
 pub(crate) const AT_MAGIC: usize = 0;
 pub(crate) const AT_FORMAT: usize = 1;
@@ -24,7 +24,7 @@ pub(crate) const AT_SIGNATURE: usize = 9;
 pub(crate) const AT_KEY: usize = 17;
 pub(crate) const AT_SECTIONS: usize = 21;
 pub(crate) const HEADER_WORDS: usize = AT_SECTIONS + SECTIONS;
-pub(crate) const SECTIONS: usize = 14;
+pub(crate) const SECTIONS: usize = 11;
 
 /// Sections in file order.
 #[derive(Clone, Copy)]
@@ -32,16 +32,13 @@ pub(crate) const SECTIONS: usize = 14;
 pub(crate) enum Section {
     /// Three words per table (ids, subject names, capability names), then counts.
     Params = 0,
-    /// One word per bucket.
-    IdDisp,
     /// `[id, row]`; a row is a word offset into `Rows`, never 0. An empty slot is two zeros.
+    /// Here and below the last word of a slot ends in a displacement, see [`crate::table`].
     IdSlots,
-    SubjectDisp,
-    /// 32-bit name offset + 1, two per word; 0 is empty.
+    /// `[name offset + 1]`; 0 is empty.
     SubjectSlots,
-    CapDisp,
     /// `[header, first word, second word, name offset + 1]`: the name record's beginning,
-    /// so that a short name is settled here. An empty slot is four zeros.
+    /// so that a short name is settled here. An empty slot is [`NO_NAME`] and three zeros.
     CapSlots,
     /// Header word and packed name, per capability, then subject, then fact, each sorted.
     Names,
@@ -74,9 +71,17 @@ pub(crate) const ROW_BASE_SHIFT: u32 = 40;
 /// A cell that refers to a chain instead of a rule.
 pub(crate) const CELL_CHAIN: u64 = 1 << 63;
 /// A cell whose rule denies. A cell without a chain is the decision's word but for the audit mode.
-pub(crate) const CELL_DENY: u64 = 1 << 32;
+pub(crate) const CELL_DENY: u64 = 1;
+/// Where a cell keeps its rule, or the first link of its chain.
+pub(crate) const CELL_VALUE_SHIFT: u32 = 32;
 /// Bits of a cell that must be zero.
-pub(crate) const CELL_RESERVED: u64 = !(CELL_CHAIN | CELL_DENY | u32::MAX as u64);
+pub(crate) const CELL_RESERVED: u64 = (1 << CELL_VALUE_SHIFT) - 1 - CELL_DENY;
+
+/// The rule of a cell, or the first link of its chain.
+#[inline]
+pub(crate) const fn cell_value(cell: u64) -> u32 {
+    ((cell & !CELL_CHAIN) >> CELL_VALUE_SHIFT) as u32
+}
 
 pub(crate) const LINK_DENY: u64 = 1 << 32;
 pub(crate) const LINK_LAST: u64 = 1 << 33;
@@ -96,28 +101,35 @@ pub(crate) enum Kind {
     Fact = 3,
 }
 
-/// Header word of a name record: length 8 bits, kind 8, audit 1, sensitivity 2, reserved 5,
+/// Header of a slot without a name: of a length that no name has, so that it matches nothing.
+pub(crate) const NO_NAME: u64 = 0xff;
+
+/// Header word of a name record: length 8 bits, audit 1, sensitivity 2, kind 2, reserved 11,
 /// shift 6, reserved 2, position 32. The position is the row word of a capability (the shift
 /// finds it therein), the id slot of a subject, the bit of a fact.
 #[derive(Clone, Copy)]
 pub(crate) struct NameHeader(pub(crate) u64);
 
 impl NameHeader {
-    const AUDIT: u64 = 1 << 16;
-    const RESERVED: u64 = 0xc0f8_0000;
+    /// Where a [`Decision`](crate::Decision) keeps it too.
+    pub(crate) const AUDIT: u64 = 1 << 8;
+    const SENSITIVITY: u32 = 9;
+    const KIND: u32 = 11;
+    const RESERVED: u64 = 0xc0ff_e000;
 
     /// The header of the `index`th capability.
     #[cfg(feature = "authoring")]
     pub(crate) fn capability(len: usize, audit: bool, sensitivity: u8, index: usize) -> Self {
         let (word, number) = (index / BLOCK, index % BLOCK);
-        let attributes = if audit { Self::AUDIT } else { 0 } | u64::from(sensitivity) << 17;
+        let attributes =
+            if audit { Self::AUDIT } else { 0 } | u64::from(sensitivity) << Self::SENSITIVITY;
         let shift = (number.wrapping_mul(NIBBLE) as u64) << 24;
         Self(Self::new(len, Kind::Capability, word).0 | attributes | shift)
     }
 
     #[cfg(feature = "authoring")]
     pub(crate) fn new(len: usize, kind: Kind, position: usize) -> Self {
-        Self(len as u64 | (kind as u64) << 8 | (position as u64) << 32)
+        Self(len as u64 | (kind as u64) << Self::KIND | (position as u64) << 32)
     }
 
     #[inline]
@@ -126,7 +138,7 @@ impl NameHeader {
     }
 
     pub(crate) const fn kind(self) -> Option<Kind> {
-        match (self.0 >> 8) & 0xff {
+        match (self.0 >> Self::KIND) & 3 {
             1 => Some(Kind::Capability),
             2 => Some(Kind::Subject),
             3 => Some(Kind::Fact),
@@ -139,8 +151,14 @@ impl NameHeader {
         self.0 & Self::AUDIT != 0
     }
 
+    /// The audit bit alone.
+    #[inline]
+    pub(crate) const fn audit_bit(self) -> u64 {
+        self.0 & Self::AUDIT
+    }
+
     pub(crate) const fn sensitivity(self) -> u8 {
-        ((self.0 >> 17) & 3) as u8
+        ((self.0 >> Self::SENSITIVITY) & 3) as u8
     }
 
     /// Where a row word keeps the number of this capability.
@@ -170,13 +188,6 @@ impl NameHeader {
             && shift < BLOCK.wrapping_mul(NIBBLE)
             && (plain || self.kind() == Some(Kind::Capability))
     }
-}
-
-/// 32-bit value `at` of words that hold two each.
-#[inline]
-pub(crate) fn u32_at(words: &[u64], at: usize) -> Option<u32> {
-    let word = words.get(at >> 1)?;
-    Some(word.wrapping_shr(((at & 1) << 5) as u32) as u32)
 }
 
 /// BLAKE3 over the covered words.

@@ -10,7 +10,7 @@ use crate::layout::{
     MAGIC, PARAMS_WORDS, SECTIONS, Section, digest_of,
 };
 use crate::policy::Policy;
-use crate::table::{Seed, Shape};
+use crate::table::{DISP_MASK, Seed, Shape};
 
 /// Why a blob was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,20 +137,17 @@ fn lay_out(words: &[u64]) -> Result<Policy<'_>, BlobError> {
     let counts = params[9];
     let rules = counts as u32;
     must(counts >> 32 == 0 && rules as usize <= MAX_RULES, BlobError::Table)?;
-    let table = |at: usize, disp: Section, slots: usize, bound: usize| {
-        shape(params.get(at..).unwrap_or(&[]), part(disp), slots, bound)
-    };
+    let params = |at: usize| params.get(at..).unwrap_or(&[]);
     let id_slots = records(part(Section::IdSlots))?;
+    let subject_slots = records(part(Section::SubjectSlots))?;
     let cap_slots = records(part(Section::CapSlots))?;
-    let subject_slots = part(Section::SubjectSlots);
-    let names = subject_slots.len().wrapping_mul(2);
     let policy = Policy {
         words,
-        ids: table(0, Section::IdDisp, id_slots.len(), MAX_SUBJECTS)?,
+        ids: shape(params(0), id_slots, MAX_SUBJECTS)?,
         id_slots,
-        subjects: table(3, Section::SubjectDisp, names, MAX_SUBJECTS)?,
+        subjects: shape(params(3), subject_slots, MAX_SUBJECTS)?,
         subject_slots,
-        caps: table(6, Section::CapDisp, cap_slots.len(), MAX_CAPABILITIES)?,
+        caps: shape(params(6), cap_slots, MAX_CAPABILITIES)?,
         cap_slots,
         names: part(Section::Names),
         rows: part(Section::Rows),
@@ -178,20 +175,20 @@ fn records<const N: usize>(words: &[u64]) -> Result<&[[u64; N]], BlobError> {
     Ok(records)
 }
 
-/// Reads `[a, b, log2 buckets | log2 slots << 8 | keys << 32]`.
-fn shape<'p>(
+/// Reads `[a, b, log2 slots | keys << 32]`; every displacement leads to a slot.
+fn shape<const N: usize>(
     params: &[u64],
-    disp: &'p [u64],
-    slots: usize,
+    slots: &[[u64; N]],
     bound: usize,
-) -> Result<Shape<'p>, BlobError> {
+) -> Result<Shape, BlobError> {
     let [a, b, sizes, ..] = *params else { return Err(BlobError::Table) };
-    let (bucket_bits, slot_bits) = (sizes as u8, (sizes >> 8) as u8);
-    let count = (sizes >> 32) as usize;
-    must(sizes & 0xffff_0000 == 0 && b & 1 == 1, BlobError::Table)?;
-    must((1..=16).contains(&bucket_bits) && (1..=16).contains(&slot_bits), BlobError::Table)?;
-    let (buckets, wanted) = (1_usize << (bucket_bits & 31), 1_usize << (slot_bits & 31));
-    must(slots == wanted && disp.len() == buckets, BlobError::Table)?;
-    must(count <= bound && count <= slots, BlobError::Table)?;
-    Ok(Shape { seed: Seed { a, b }, count, disp })
+    let (slot_bits, count) = (sizes as u32, (sizes >> 32) as usize);
+    must(b & 1 == 1 && (1..=16).contains(&slot_bits), BlobError::Table)?;
+    must(slots.len() == 1_usize << (slot_bits & 31), BlobError::Table)?;
+    must(count <= bound && count <= slots.len(), BlobError::Table)?;
+    let inside = |slot: &[u64; N]| {
+        slot.last().is_some_and(|last| ((last & DISP_MASK) as usize) < slots.len())
+    };
+    must(slots.iter().all(inside), BlobError::Table)?;
+    Ok(Shape { seed: Seed { a, b }, count })
 }

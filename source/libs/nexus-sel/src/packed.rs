@@ -38,16 +38,21 @@ impl PackedName {
         if len == 0 || len > MAX_NAME_BYTES {
             return None;
         }
-        let near = words.get(at >> 3..)?.first_chunk::<NEAR>()?;
-        let words = gather(near, (at as u32 & 7).wrapping_mul(8), len);
+        let first = at >> 3;
+        let near = words.get(first..first.wrapping_add(NEAR))?.first_chunk::<NEAR>()?;
+        let words = match at as u32 & 7 {
+            0 => gather::<true>(near, 0, len),
+            bytes => gather::<false>(near, bytes.wrapping_mul(8), len),
+        };
         Some(Self { words, len })
     }
 
-    /// Of words that hold a name from their first byte on: `len` bytes, and zeros behind them.
+    /// Of words that hold a name from their first byte on: `len` bytes, and zeros behind them. No
+    /// bytes, and more than 48, are a name that no policy knows.
     #[must_use]
     #[inline]
     pub const fn padded(words: [u64; MAX_NAME_WORDS], len: usize) -> Self {
-        Self { words, len }
+        Self { words, len: if len > MAX_NAME_BYTES { 0 } else { len } }
     }
 
     /// Its words.
@@ -59,16 +64,10 @@ impl PackedName {
 
     /// How many bytes it has.
     #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a name is never empty")]
+    #[allow(clippy::len_without_is_empty, reason = "an empty name is none")]
     pub const fn len(&self) -> usize {
         self.len
     }
-}
-
-/// The eight bytes that start `shift` bits into two words.
-#[inline]
-const fn join(low: u64, high: u64, shift: u32) -> u64 {
-    low.wrapping_shr(shift) | high.wrapping_shl(63_u32.wrapping_sub(shift)).wrapping_shl(1)
 }
 
 /// Those bytes of the last word of a name of `len` bytes that are the name's.
@@ -81,28 +80,43 @@ const fn end_mask(len: usize) -> u64 {
 /// Words that a name of 48 bytes can touch.
 const NEAR: usize = MAX_NAME_WORDS + 1;
 
-/// Only the words the name has are made. No loop: that would cost as much as the shifts.
+/// The eight bytes that start `shift` bits, 8 to 56, into two words; or none, if `WHOLE`.
 #[inline(always)]
-const fn gather(near: &[u64; NEAR], shift: u32, len: usize) -> [u64; MAX_NAME_WORDS] {
+const fn join<const WHOLE: bool>(low: u64, high: u64, shift: u32) -> u64 {
+    if WHOLE { low } else { low.wrapping_shr(shift) | high.wrapping_shl(shift.wrapping_neg()) }
+}
+
+/// The words of a name of `len` bytes that begins `shift` bits into `near`. Only those it has are
+/// made, and without a loop: that would cost as much as the shifts.
+#[inline(always)]
+const fn gather<const WHOLE: bool>(
+    near: &[u64; NEAR],
+    shift: u32,
+    len: usize,
+) -> [u64; MAX_NAME_WORDS] {
     let [a, b, c, d, e, f, g] = *near;
     let end = end_mask(len);
-    let [one, two] = [join(a, b, shift), join(b, c, shift)];
-    match len {
-        ..=8 => return [one & end, 0, 0, 0, 0, 0],
-        9..=16 => return [one, two & end, 0, 0, 0, 0],
-        _ => {}
+    let one = join::<WHOLE>(a, b, shift);
+    if len <= 24 {
+        if len <= 8 {
+            return [one & end, 0, 0, 0, 0, 0];
+        }
+        let two = join::<WHOLE>(b, c, shift);
+        if len <= 16 {
+            return [one, two & end, 0, 0, 0, 0];
+        }
+        return [one, two, join::<WHOLE>(c, d, shift) & end, 0, 0, 0];
     }
-    let [three, four] = [join(c, d, shift), join(d, e, shift)];
-    match len {
-        17..=24 => return [one, two, three & end, 0, 0, 0],
-        25..=32 => return [one, two, three, four & end, 0, 0],
-        _ => {}
+    let two = join::<WHOLE>(b, c, shift);
+    let [three, four] = [join::<WHOLE>(c, d, shift), join::<WHOLE>(d, e, shift)];
+    if len <= 32 {
+        return [one, two, three, four & end, 0, 0];
     }
-    let [five, six] = [join(e, f, shift), join(f, g, shift)];
-    match len {
-        33..=40 => [one, two, three, four, five & end, 0],
-        _ => [one, two, three, four, five, six & end],
+    let five = join::<WHOLE>(e, f, shift);
+    if len <= 40 {
+        return [one, two, three, four, five & end, 0];
     }
+    [one, two, three, four, five, join::<WHOLE>(f, g, shift) & end]
 }
 
 impl Policy<'_> {

@@ -3,11 +3,11 @@ use crate::bounds::MAX_CHAIN;
 use crate::decision::{AuditMode, Decision, Facts, Reason, RuleId};
 use crate::layout::{
     CELL_CHAIN, FOREVER, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, NIBBLE, NameHeader,
-    ROW_BASE_SHIFT,
+    ROW_BASE_SHIFT, cell_value,
 };
 use crate::limits::{LimitId, LimitSpec, Limits, NoLimits};
 use crate::name::{MIDDLE_BYTES, pack_long, pack_short};
-use crate::table::Shape;
+use crate::table::{DISP_BITS, Shape, find};
 
 /// The bits of a number in a row word.
 const NUMBER: u64 = (1 << NIBBLE) - 1;
@@ -76,11 +76,11 @@ pub struct Fact {
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'p> {
     pub(crate) words: &'p [u64],
-    pub(crate) ids: Shape<'p>,
+    pub(crate) ids: Shape,
     pub(crate) id_slots: &'p [[u64; 2]],
-    pub(crate) subjects: Shape<'p>,
-    pub(crate) subject_slots: &'p [u64],
-    pub(crate) caps: Shape<'p>,
+    pub(crate) subjects: Shape,
+    pub(crate) subject_slots: &'p [[u64; 1]],
+    pub(crate) caps: Shape,
     pub(crate) cap_slots: &'p [[u64; 4]],
     pub(crate) names: &'p [u64],
     pub(crate) rows: &'p [u64],
@@ -215,8 +215,8 @@ impl<'p> Policy<'p> {
 
     #[inline]
     pub(crate) fn id_slot(&self, id: u64) -> Option<u64> {
-        let slot = self.ids.slot(self.ids.seed.hash_id(id), self.id_slots.len());
-        let [key, row] = *self.id_slots.get(slot)?;
+        let [key, last] = *find(self.ids.seed.hash_id(id), self.id_slots)?;
+        let row = last >> DISP_BITS;
         // An empty slot has row 0 (and id 0, which is no subject).
         (key == id && row != 0).then_some(row)
     }
@@ -238,8 +238,7 @@ impl<'p> Policy<'p> {
 
     #[inline]
     pub(crate) fn find_short(&self, words: &[u64; 2], len: usize) -> Option<NameHeader> {
-        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
-        let [header, first, second, _] = *self.cap_slots.get(slot)?;
+        let [header, first, second, _] = *find(self.caps.seed.hash_name(words), self.cap_slots)?;
         let header = NameHeader(header);
         let differ = (first ^ words[0]) | (second ^ words[1]) | (header.len() ^ len) as u64;
         (differ == 0).then_some(header)
@@ -261,11 +260,9 @@ impl<'p> Policy<'p> {
 
     #[inline(always)]
     fn find_stored<const N: usize>(&self, words: &[u64; N], len: usize) -> Option<NameHeader> {
-        let slot = self.caps.slot(self.caps.seed.hash_name(words), self.cap_slots.len());
-        let [header, _, _, at] = *self.cap_slots.get(slot)?;
-        let header = NameHeader(header);
-        let stored =
-            self.names.get(at as usize..(at as usize).wrapping_add(N))?.first_chunk::<N>()?;
+        let [header, _, _, last] = *find(self.caps.seed.hash_name(words), self.cap_slots)?;
+        let (header, at) = (NameHeader(header), (last >> DISP_BITS) as usize);
+        let stored = self.names.get(at..at.wrapping_add(N))?.first_chunk::<N>()?;
         let differ = stored.iter().zip(words).fold(0, |acc, (a, b)| acc | (a ^ b));
         (differ | (header.len() ^ len) as u64 == 0).then_some(header)
     }
@@ -288,9 +285,8 @@ impl<'p> Policy<'p> {
         facts: Facts,
         limits: &mut L,
     ) -> Decision {
-        let audit = audit_of(cap);
         // `open` has checked that row and cell exist; were they missing, nothing permits it.
-        let none = || Decision::new(Reason::NotPermitted, audit, RuleId::NONE);
+        let none = || Decision::new(Reason::NotPermitted, audit_of(cap), RuleId::NONE);
         let Some(word) = self.rows.get((row as usize).wrapping_add(cap.position())) else {
             return none();
         };
@@ -301,9 +297,9 @@ impl<'p> Policy<'p> {
         let at = (word >> ROW_BASE_SHIFT).wrapping_add(number) as usize;
         let Some(cell) = self.cells.get(at) else { return none() };
         if cell & CELL_CHAIN != 0 {
-            return self.walk(*cell as u32 as usize, audit, facts, limits);
+            return self.walk(cell_value(*cell) as usize, audit_of(cap), facts, limits);
         }
-        Decision::of_cell(*cell, audit)
+        Decision::of_cell(*cell, cap)
     }
 
     /// Conditional rules of one pair: denials come first, the first rule in force decides.

@@ -1,5 +1,15 @@
-//! Perfect hashing by displacement: every lookup is one displacement and one slot, so the
+//! Perfect hashing by displacement: every lookup reads one displacement and one slot, so the
 //! longest probe is one by construction, and `open` checks that each key sits there.
+//!
+//! A slot is a record of words whose last one ends in the displacement of the bucket with the
+//! slot's own number: both reads share one array, one mask and one bounds check.
+
+/// Low bits of the last word of a slot that hold a displacement; what the slot itself has to say
+/// there stands above them.
+pub(crate) const DISP_BITS: u32 = 16;
+/// Those bits.
+pub(crate) const DISP_MASK: u64 = (1 << DISP_BITS) - 1;
+
 /// Two words chosen at build time; `b` is odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seed {
@@ -14,11 +24,16 @@ impl Seed {
     }
 
     /// Over the stored words of a name: two, four or six. Padding is zero and no name has a zero
-    /// byte, so the words alone tell names apart.
+    /// byte, so the words alone tell names apart. Every other word is a coefficient of one of two
+    /// polynomials in `b`, which costs less than folding pair by pair.
     #[inline]
     pub(crate) fn hash_name(self, words: &[u64]) -> u64 {
         let (pairs, _) = words.as_chunks::<2>();
-        pairs.iter().fold(0, |hash, [one, two]| fold(hash ^ one ^ self.a, two ^ self.b))
+        let (one, two) = pairs.iter().rev().fold((0_u64, 0_u64), |(one, two), [even, odd]| {
+            let step = |sum: u64, word: u64| sum.wrapping_mul(self.b).wrapping_add(word);
+            (step(one, *even), step(two, *odd))
+        });
+        fold(one ^ self.a, two ^ self.b)
     }
 }
 
@@ -30,33 +45,36 @@ const fn fold(one: u64, two: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// Bucket bits of a hash: the top 16, more than any table has buckets.
+/// Bucket bits of a hash: from the bottom; the caller masks.
 #[inline]
 pub(crate) const fn bucket_bits(hash: u64) -> usize {
-    (hash >> 48) as usize
-}
-
-/// Slot bits of a hash: from the bottom; the caller masks.
-#[inline]
-pub(crate) const fn slot_bits(hash: u64) -> usize {
     hash as usize
 }
 
-/// The seed and displacements of one table; the slots themselves differ per table. Both
-/// lengths are powers of two, which makes them their own masks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape<'p> {
-    pub(crate) seed: Seed,
-    pub(crate) count: usize,
-    pub(crate) disp: &'p [u64],
+/// Slot bits of a hash: from its upper half; the caller masks.
+#[inline]
+pub(crate) const fn slot_bits(hash: u64) -> usize {
+    (hash >> 32) as usize
 }
 
-impl Shape<'_> {
-    /// The only slot, of `slots`, where a key with this hash can be.
-    #[inline]
-    pub(crate) fn slot(&self, hash: u64, slots: usize) -> usize {
-        let bucket = bucket_bits(hash) & self.disp.len().wrapping_sub(1);
-        let disp = self.disp.get(bucket).copied().unwrap_or(0);
-        (slot_bits(hash) ^ disp as usize) & slots.wrapping_sub(1)
-    }
+/// The seed and size of one table; the slots themselves differ per table. Their number is a power
+/// of two and its own mask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) seed: Seed,
+    pub(crate) count: usize,
+}
+
+/// The number of the only slot where a key with this hash can be.
+#[inline]
+pub(crate) fn place<const N: usize>(hash: u64, slots: &[[u64; N]]) -> Option<usize> {
+    let mask = slots.len().wrapping_sub(1);
+    let near = slots.get(bucket_bits(hash) & mask)?;
+    Some((slot_bits(hash) ^ *near.last()? as usize) & mask)
+}
+
+/// The only slot where a key with this hash can be.
+#[inline]
+pub(crate) fn find<const N: usize>(hash: u64, slots: &[[u64; N]]) -> Option<&[u64; N]> {
+    slots.get(place(hash, slots)?)
 }

@@ -11,7 +11,9 @@ use nexus_sel::authoring::{
     reemit,
 };
 use nexus_sel::bounds::*;
-use nexus_sel::{AuditMode, Effect, Facts, LimitSpec, Policy, Reason, Sensitivity};
+use nexus_sel::{
+    AuditMode, Effect, Facts, LimitSpec, NoLimits, PackedName, Policy, Reason, Sensitivity,
+};
 
 fn caps(count: usize) -> Vec<CapabilitySpec> {
     let spec = |i| CapabilitySpec {
@@ -210,6 +212,25 @@ fn test_reject_names_of_49_bytes() {
         let mut model = model.clone();
         edit(&mut model);
         assert!(matches!(emit(&model), Err(EmitError::Refused(_))));
+    }
+}
+
+/// A name that is none must not meet a slot that holds none: over many tables some do.
+#[test]
+fn test_reject_packed_names_without_bytes_or_with_49() {
+    for capabilities in 1..=64 {
+        let mut at = model(1, capabilities);
+        at.rules = 1;
+        for cap in 0..capabilities as u32 {
+            at.cells.insert((0, cap), Cell::Rule(Effect::Allow, 1));
+        }
+        let words = emit(&at).unwrap();
+        let policy = Policy::open(&words).unwrap();
+        for len in [0, MAX_NAME_BYTES + 1, 0xff, 0x100, usize::MAX] {
+            let name = PackedName::padded([0; MAX_NAME_WORDS], len);
+            let decision = policy.decide_packed(1 << 17, &name, Facts::NONE, &mut NoLimits);
+            assert_eq!(decision.reason(), Reason::UnknownCapability, "{len} of {capabilities}");
+        }
     }
 }
 

@@ -151,14 +151,17 @@ fn test_reject_more_padding_than_a_page() {
     assert_eq!(Policy::open(&dirty).unwrap_err(), BlobError::Reserved);
 }
 
+/// Where a section begins, and how many words it has.
+fn section_of(words: &[u64], index: usize) -> (usize, usize) {
+    let entry = words[21 + index];
+    (entry as u32 as usize, (entry >> 32) as usize)
+}
+
 /// Each refusal has its own error, behind a right digest.
 #[test]
 fn test_reject_each_kind_of_damage() {
     let words = sample().words;
-    let section = |index: usize| {
-        let entry = words[21 + index];
-        (entry as u32 as usize, (entry >> 32) as usize)
-    };
+    let section = |index| section_of(&words, index);
     let part = |index: usize| section(index).0;
     let damage = |at: usize, value: u64| {
         let mut bad = words.clone();
@@ -169,10 +172,10 @@ fn test_reject_each_kind_of_damage() {
         Policy::open(&bad).map(|_| ()).unwrap_err()
     };
     let xor = |at: usize, mask: u64| damage(at, words[at] ^ mask);
-    assert_eq!(Policy::open(&words[..34]).unwrap_err(), BlobError::TooShort);
+    assert_eq!(Policy::open(&words[..31]).unwrap_err(), BlobError::TooShort);
     assert_eq!(damage(0, 1), BlobError::Magic);
-    assert_eq!(damage(1, 2), BlobError::Format, "the format before this one");
-    assert_eq!(damage(1, 4), BlobError::Format);
+    assert_eq!(damage(1, 3), BlobError::Format, "the format before this one");
+    assert_eq!(damage(1, 5), BlobError::Format);
     assert_eq!(damage(2, words.len() as u64 + 1), BlobError::Length);
     assert_eq!(damage(2, MAX_BLOB_WORDS as u64 + 1), BlobError::Length);
     assert_eq!(damage(2, u64::MAX), BlobError::Length);
@@ -183,41 +186,49 @@ fn test_reject_each_kind_of_damage() {
     let params = part(0);
     assert_eq!(xor(params + 1, 1), BlobError::Table, "even multiplier");
     assert_eq!(xor(params + 2, 1 << 20), BlobError::Table, "reserved");
-    assert_eq!(xor(params + 2, 1), BlobError::Table, "bucket count");
+    assert_eq!(xor(params + 2, 1), BlobError::Table, "slot count");
     assert_eq!(xor(params + 9, 1 << 32), BlobError::Table);
     assert_eq!(damage(params + 9, 1 << 20), BlobError::Table, "too many rules");
     assert_eq!(xor(params, 1), BlobError::Subject, "another id seed moves the ids");
     assert_eq!(xor(params + 6, 1), BlobError::Name, "another name seed moves the names");
-    let names = part(7);
+    let names = part(4);
     assert_eq!(xor(names + 1, 0x20), BlobError::Name, "upper case");
     assert_eq!(damage(names, 49), BlobError::Name, "too long");
-    assert_eq!(xor(names, 1 << 25), BlobError::Name, "reserved");
-    let rows = part(8);
+    assert_eq!(xor(names, 1 << 14), BlobError::Name, "reserved");
+    let rows = part(5);
     assert_eq!(xor(rows, 1), BlobError::Subject, "somebody else's name");
     assert_eq!(xor(rows + 1, 1 << 36), BlobError::Row, "unknown capability");
     assert_eq!(xor(rows + 1, 1 << 40), BlobError::Row, "wrong first cell");
     assert_eq!(damage(rows + 4, 1), BlobError::Row, "a class has no name here");
-    let cells = part(9);
+    let cells = part(6);
     assert_eq!(damage(cells, 1), BlobError::Row, "the dummy cell");
     assert_eq!(damage(cells + 1, 0), BlobError::Rule, "rule 0");
-    assert_eq!(xor(cells + 1, 1 << 40), BlobError::Rule, "reserved");
-    let slots = part(6);
-    let used = (slots..).step_by(4).find(|at| words[*at] != 0).unwrap();
+    assert_eq!(xor(cells + 1, 1 << 8), BlobError::Rule, "reserved");
+    for (section, width) in [(1, 2), (2, 1), (3, 4)] {
+        let (at, len) = section_of(&words, section);
+        let last = words[at + width - 1] & !0xffff;
+        let beyond = last | (len / width) as u64;
+        assert_eq!(damage(at + width - 1, beyond), BlobError::Table, "a displacement to nowhere");
+    }
+    let slots = part(3);
+    let free = (slots..).step_by(4).find(|at| words[*at] == 0xff).unwrap();
+    assert_eq!(damage(free, 0), BlobError::Name, "a free slot that could be a name's");
+    let used = (slots..).step_by(4).find(|at| words[*at] != 0xff).unwrap();
     assert_eq!(xor(used + 1, 1), BlobError::Name, "a slot that says another name");
-    assert_eq!(xor(used, 1 << 16), BlobError::Name, "a slot that says another audit mode");
-    let (chains, len) = section(10);
+    assert_eq!(xor(used, 1 << 8), BlobError::Name, "a slot that says another audit mode");
+    let (chains, len) = section(7);
     assert!(len >= 8);
     assert_eq!(damage(chains, 0), BlobError::Rule);
 
     assert_eq!(damage(chains + 1, 4), BlobError::Rule, "a fact that does not exist");
     assert_eq!(damage(chains + 3, 0), BlobError::Rule, "expired at birth");
-    assert_eq!(damage(part(11), 0), BlobError::Limit);
-    assert_eq!(damage(part(11) + 1, 0), BlobError::Limit);
-    assert_eq!(damage(part(12), 0), BlobError::Class, "id 0");
-    assert_eq!(damage(part(12) + 1, 1), BlobError::Class, "ends before it begins");
-    assert_eq!(xor(part(12) + 2, 1), BlobError::Class, "somebody else's row");
-    assert_eq!(damage(part(13), 0), BlobError::Fact, "no owner");
-    assert_eq!(xor(part(13) + 1, 1), BlobError::Fact, "another name");
+    assert_eq!(damage(part(8), 0), BlobError::Limit);
+    assert_eq!(damage(part(8) + 1, 0), BlobError::Limit);
+    assert_eq!(damage(part(9), 0), BlobError::Class, "id 0");
+    assert_eq!(damage(part(9) + 1, 1), BlobError::Class, "ends before it begins");
+    assert_eq!(xor(part(9) + 2, 1), BlobError::Class, "somebody else's row");
+    assert_eq!(damage(part(10), 0), BlobError::Fact, "no owner");
+    assert_eq!(xor(part(10) + 1, 1), BlobError::Fact, "another name");
 }
 
 proptest! {

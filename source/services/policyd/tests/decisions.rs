@@ -15,7 +15,10 @@ mod common;
 
 use common::{Bench, CLIENT, ENFORCER, INIT, PEER, control, from, policy};
 use nexus_abi::Sender;
-use nexus_sel::Facts;
+use nexus_sel::{
+    AuditMode, Effect, Facts, Policy, Sensitivity,
+    authoring::{CapabilitySpec, Cell, Model, emit},
+};
 use nexus_service::step;
 use nexus_wire::{
     Capability, Name,
@@ -105,6 +108,37 @@ fn test_reject_routes_to_what_is_no_service() {
     for target in ["client", "peer", "nobody", longest.as_str(), &longest[..42], &longest[..43]] {
         let op = Op::Route { requester: name("client"), target: name(target) };
         expect(bench().ask(from(CLIENT), 2, op), DENY, CLIENT, Reason::Unknown);
+    }
+}
+
+/// Where the question is about no capability, no slot of any table may answer it: who holds
+/// everything there is still has no route to nowhere.
+#[test]
+fn test_reject_routes_to_nowhere_under_policies_of_every_size() {
+    for capabilities in 1..=64_u32 {
+        let spec = |index| CapabilitySpec {
+            name: format!("cap.n{index:02}"),
+            audit: AuditMode::Normal,
+            sensitivity: Sensitivity::Low,
+        };
+        let mut model = Model {
+            version: 1,
+            subjects: vec![("client".to_owned(), CLIENT)],
+            capabilities: (0..capabilities).map(spec).collect(),
+            rules: 1,
+            ..Model::default()
+        };
+        let all = (0..capabilities).map(|cap| ((0, cap), Cell::Rule(Effect::Allow, 1)));
+        model.cells.extend(all);
+        let words = emit(&model).unwrap().leak();
+        let mut bench = Bench::new(Some(Policy::open(words).unwrap()));
+        let known = Op::CheckCap { subject: CLIENT, capability: cap("cap.n00") };
+        expect(bench.ask(from(CLIENT), 1, known), ALLOW, CLIENT, Reason::Policy);
+        let longest = "x".repeat(48);
+        let nowhere = Op::Route { requester: name("client"), target: name(&longest) };
+        expect(bench.ask(from(CLIENT), 2, nowhere), DENY, CLIENT, Reason::Unknown);
+        let nobody = Op::RouteId { requester: CLIENT, target: 4 };
+        expect(bench.ask(from(CLIENT), 3, nobody), DENY, CLIENT, Reason::Unknown);
     }
 }
 

@@ -8,9 +8,9 @@ use crate::bounds::{
 };
 use crate::decision::{AuditMode, Effect};
 use crate::layout::{
-    AT_DIGEST, BLOCK, CELL_CHAIN, CELL_DENY, FOREVER, FORMAT, HEADER_WORDS, Kind, LINK_DENY,
-    LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, NIBBLE, NameHeader, ROW_BASE_SHIFT, SECTIONS,
-    Section, digest_of,
+    AT_DIGEST, BLOCK, CELL_CHAIN, CELL_DENY, CELL_VALUE_SHIFT, FOREVER, FORMAT, HEADER_WORDS, Kind,
+    LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT, LINK_LIMITED, MAGIC, NIBBLE, NO_NAME, NameHeader,
+    ROW_BASE_SHIFT, SECTIONS, Section, digest_of,
 };
 use crate::limits::LimitSpec;
 use crate::name::{pack, stored};
@@ -97,11 +97,8 @@ pub fn emit(model: &Model) -> Result<Vec<u64>, EmitError> {
     params.push(u64::from(model.rules));
     put(Section::Params, params);
     put(Section::IdSlots, id_slots(&ids, &id_table, blocks));
-    put(Section::IdDisp, id_table.disp);
-    put(Section::SubjectSlots, subject_table.name_slots(subject_at));
-    put(Section::SubjectDisp, subject_table.disp);
+    put(Section::SubjectSlots, subject_slots(&subject_table, subject_at));
     put(Section::CapSlots, cap_slots(&cap_table, &names.words, cap_at));
-    put(Section::CapDisp, cap_table.disp);
     put(Section::Rows, rows);
     put(Section::Cells, cells);
     put(Section::Chains, chains);
@@ -197,24 +194,20 @@ fn row_at(row: usize, blocks: usize) -> u64 {
 }
 
 fn id_slots(ids: &[u64], table: &Table, blocks: usize) -> Vec<u64> {
-    let mut slots = vec![[0; 2]; table.slots];
-    for (row, (id, slot)) in ids.iter().zip(&table.slot_of).enumerate() {
-        if let Some(entry) = slots.get_mut(*slot) {
-            *entry = [*id, row_at(row, blocks)];
-        }
-    }
-    slots.concat()
+    let records = ids.iter().enumerate().map(|(row, id)| [*id, row_at(row, blocks)]);
+    table.lay_out([0, 0], records)
+}
+
+fn subject_slots(table: &Table, starts: &[usize]) -> Vec<u64> {
+    table.lay_out([0], starts.iter().map(|at| [low(at.saturating_add(1))]))
 }
 
 fn cap_slots(table: &Table, names: &[u64], starts: &[usize]) -> Vec<u64> {
-    let mut slots = vec![[0; 4]; table.slots];
-    for (slot, at) in table.slot_of.iter().zip(starts) {
-        let record = names.get(*at..).and_then(|words| words.first_chunk::<3>());
-        if let (Some(entry), Some([header, first, second])) = (slots.get_mut(*slot), record) {
-            *entry = [*header, *first, *second, low(at.saturating_add(1))];
-        }
-    }
-    slots.concat()
+    let record = |at: &usize| {
+        let [header, first, second] = *names.get(*at..)?.first_chunk::<3>()?;
+        Some([header, first, second, low(at.saturating_add(1))])
+    };
+    table.lay_out([NO_NAME, 0, 0, 0], starts.iter().filter_map(record))
 }
 
 fn limit_words(limit: &LimitSpec) -> [u64; 2] {
@@ -252,15 +245,15 @@ fn tables(model: &Model, names: &[usize], blocks: usize) -> (Vec<u64>, Vec<u64>,
 
 fn cell_word(cell: &Cell, chains: &mut Vec<u64>) -> u64 {
     match cell {
-        Cell::Rule(Effect::Allow, rule) => u64::from(*rule),
-        Cell::Rule(Effect::Deny, rule) => CELL_DENY | u64::from(*rule),
+        Cell::Rule(Effect::Allow, rule) => u64::from(*rule) << CELL_VALUE_SHIFT,
+        Cell::Rule(Effect::Deny, rule) => CELL_DENY | u64::from(*rule) << CELL_VALUE_SHIFT,
         Cell::Chain(links) => {
             let start = low(chains.len() / 4);
             let last = links.len().saturating_sub(1);
             for (index, link) in links.iter().enumerate() {
                 chains.extend(link_words(link, index == last));
             }
-            CELL_CHAIN | start
+            CELL_CHAIN | start << CELL_VALUE_SHIFT
         }
     }
 }
@@ -277,11 +270,6 @@ fn link_words(link: &Link, last: bool) -> [u64; 4] {
         head |= LINK_LIMITED | u64::from(limit) << LINK_LIMIT_SHIFT;
     }
     [head, link.all, link.none, link.until.unwrap_or(FOREVER)]
-}
-
-pub(crate) fn pack32(values: &[u32]) -> Vec<u64> {
-    let word = |pair: &[u32]| pair.iter().rev().fold(0, |word, v| word << 32 | u64::from(*v));
-    values.chunks(2).map(word).collect()
 }
 
 fn assemble(version: u64, parts: &[Vec<u64>; SECTIONS]) -> Result<Vec<u64>, EmitError> {

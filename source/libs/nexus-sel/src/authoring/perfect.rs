@@ -1,74 +1,81 @@
 //! Builds the perfect hash tables: a displacement per bucket, so that every key has a slot of
 //! its own and a lookup is one probe.
-use crate::authoring::emit::{EmitError, low, pack32};
-use crate::table::{Seed, Shape, bucket_bits, slot_bits};
+use crate::authoring::emit::{EmitError, low};
+use crate::table::{DISP_BITS, Seed, bucket_bits, place, slot_bits};
 
 /// A built table: parameters, displacements, and the slot of every key.
 pub(crate) struct Table {
     pub(crate) params: [u64; 3],
-    pub(crate) disp: Vec<u64>,
-    pub(crate) slots: usize,
+    /// Per bucket, of which there is one per slot.
+    disp: Vec<u64>,
     pub(crate) slot_of: Vec<usize>,
 }
 
 impl Table {
-    /// At most three quarters full, about four keys per bucket; a few seeds suffice.
+    /// At most three quarters full; a few seeds suffice.
     pub(crate) fn build<K>(keys: &[K], hash: impl Fn(Seed, &K) -> u64) -> Result<Self, EmitError> {
         let slots = keys.len().saturating_mul(4).div_ceil(3).max(2).next_power_of_two();
-        let buckets = (slots / 4).max(2);
         let mut random = 0_u64;
         for _ in 0..1_000 {
             let seed = Seed { a: split_mix(&mut random), b: split_mix(&mut random) | 1 };
             let hashes: Vec<u64> = keys.iter().map(|key| hash(seed, key)).collect();
-            if let Some(disp) = displace(&hashes, buckets, slots) {
-                return Ok(Self::finish(seed, &hashes, disp, slots));
+            if let Some(disp) = displace(&hashes, slots) {
+                return Ok(Self::finish(seed, &hashes, disp));
             }
         }
         Err(EmitError::NoSeed)
     }
 
-    fn finish(seed: Seed, hashes: &[u64], disp: Vec<u64>, slots: usize) -> Self {
-        let shape = Shape { seed, count: hashes.len(), disp: &disp };
-        let slot_of = hashes.iter().map(|hash| shape.slot(*hash, slots)).collect();
-        let bits = |size: usize| u64::from(size.trailing_zeros());
-        let sizes = bits(disp.len()) | bits(slots) << 8 | low(hashes.len()) << 32;
-        Self { params: [seed.a, seed.b, sizes], disp, slots, slot_of }
+    fn finish(seed: Seed, hashes: &[u64], disp: Vec<u64>) -> Self {
+        let slots: Vec<[u64; 1]> = disp.iter().map(|disp| [*disp]).collect();
+        let slot_of = hashes.iter().filter_map(|hash| place(*hash, &slots)).collect();
+        let sizes = u64::from(disp.len().trailing_zeros()) | low(hashes.len()) << 32;
+        Self { params: [seed.a, seed.b, sizes], disp, slot_of }
     }
 
-    /// Slots of a name table: offset + 1, two per word.
-    pub(crate) fn name_slots(&self, names: &[usize]) -> Vec<u64> {
-        let mut slots = vec![0_u32; self.slots];
-        for (slot, at) in self.slot_of.iter().zip(names) {
+    /// The slots with a record for every key, in order, and the displacements in their last words.
+    pub(crate) fn lay_out<const N: usize>(
+        &self,
+        empty: [u64; N],
+        records: impl Iterator<Item = [u64; N]>,
+    ) -> Vec<u64> {
+        let mut slots = vec![empty; self.disp.len()];
+        for (slot, record) in self.slot_of.iter().zip(records) {
             if let Some(entry) = slots.get_mut(*slot) {
-                *entry = u32::try_from(at.saturating_add(1)).unwrap_or(0);
+                *entry = record;
             }
         }
-        pack32(&slots)
+        for (slot, disp) in slots.iter_mut().zip(&self.disp) {
+            if let Some(last) = slot.last_mut() {
+                *last = *last << DISP_BITS | disp;
+            }
+        }
+        slots.concat()
     }
 }
 
 /// A displacement per bucket that puts every key in a slot of its own: largest bucket
 /// first, smallest displacement that fits.
-fn displace(hashes: &[u64], buckets: usize, slots: usize) -> Option<Vec<u64>> {
-    let (bucket_mask, slot_mask) = (buckets.checked_sub(1)?, slots.checked_sub(1)?);
-    let mut members: Vec<(usize, Vec<usize>)> = (0..buckets).map(|b| (b, Vec::new())).collect();
+fn displace(hashes: &[u64], slots: usize) -> Option<Vec<u64>> {
+    let mask = slots.checked_sub(1)?;
+    let mut members: Vec<(usize, Vec<usize>)> = (0..slots).map(|b| (b, Vec::new())).collect();
     for hash in hashes {
-        members.get_mut(bucket_bits(*hash) & bucket_mask)?.1.push(slot_bits(*hash) & slot_mask);
+        members.get_mut(bucket_bits(*hash) & mask)?.1.push(slot_bits(*hash) & mask);
     }
     members.sort_by_key(|(bucket, keys)| (core::cmp::Reverse(keys.len()), *bucket));
     let mut taken = vec![false; slots];
-    let mut disp = vec![0_u64; buckets];
+    let mut disp = vec![0_u64; slots];
     for (bucket, mut keys) in members {
         keys.sort_unstable();
         if keys.windows(2).any(|pair| pair.first() == pair.last()) {
             return None;
         }
         let free = |d: &usize| {
-            keys.iter().all(|key| taken.get((key ^ d) & slot_mask).is_some_and(|taken| !taken))
+            keys.iter().all(|key| taken.get((key ^ d) & mask).is_some_and(|taken| !taken))
         };
         let found = (0..slots).find(free)?;
         for key in &keys {
-            *taken.get_mut((key ^ found) & slot_mask)? = true;
+            *taken.get_mut((key ^ found) & mask)? = true;
         }
         *disp.get_mut(bucket)? = found as u64;
     }

@@ -6,7 +6,7 @@ use crate::bounds::MAX_CHAIN;
 use crate::decision::Effect;
 use crate::layout::{
     BLOCK, CELL_CHAIN, CELL_DENY, FOREVER, Kind, LINK_DENY, LINK_LAST, LINK_LIMIT_SHIFT,
-    LINK_LIMITED, NIBBLE, ROW_BASE_SHIFT,
+    LINK_LIMITED, NIBBLE, ROW_BASE_SHIFT, cell_value,
 };
 use crate::limits::LimitSpec;
 use crate::policy::Policy;
@@ -58,7 +58,7 @@ fn cells(policy: &Policy<'_>) -> BTreeMap<(u32, u32), Cell> {
 
 fn cell(policy: &Policy<'_>, at: usize) -> Cell {
     let word = policy.cells.get(at).copied().unwrap_or(CELL_DENY);
-    let value = word as u32;
+    let value = cell_value(word);
     if word & CELL_CHAIN == 0 {
         let effect = if word & CELL_DENY == 0 { Effect::Allow } else { Effect::Deny };
         return Cell::Rule(effect, value);
