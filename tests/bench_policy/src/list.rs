@@ -69,11 +69,7 @@ pub const ENTRIES: [Entry; 19] = [
         scans: true,
         ..entry("casbin-lines", "casbin, one line per rule", Role::Other, "#e67e22")
     },
-    Entry {
-        up_to: 100,
-        scans: true,
-        ..entry("casbin-cached", "casbin, every answer in its cache", Role::Other, "#f1948a")
-    },
+    entry("casbin-cached", "casbin, every answer in its cache", Role::Other, "#f1948a"),
 ];
 
 /// The entry of that name.
@@ -85,10 +81,6 @@ pub fn entry_of(key: &str) -> &'static Entry {
 impl Entry {
     /// Decisions checked against the reference before anything is measured.
     pub fn checked(&self, size: usize) -> usize {
-        if self.key == "casbin-cached" {
-            // Filling its cache costs a full scan each.
-            return 256;
-        }
         if self.scans { (1_600_000 / size / 10).clamp(64, 16_384) } else { 16_384 }
     }
 
@@ -96,7 +88,6 @@ impl Entry {
     pub fn counted(&self, size: usize) -> usize {
         match (self.key, self.role) {
             ("casbin-lines", _) => (2_000 / size).max(2),
-            ("casbin-cached", _) => 256,
             (_, _) if self.scans => (200_000 / size).clamp(32, 4_096),
             (_, Role::Best | Role::Ready | Role::Other) => 2_048,
             _ => 16_384,

@@ -3,11 +3,14 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use casbin::{CachedEnforcer, CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi, Model};
+use casbin::{
+    CachedApi, CachedEnforcer, CoreApi, DefaultCache, DefaultModel, Enforcer, MemoryAdapter,
+    MgmtApi, Model,
+};
 
 use super::regorus::{Row, rows};
 use crate::engine::Engine;
-use crate::workload::{Question, World};
+use crate::workload::{QUESTIONS, Question, World};
 
 /// Nothing here waits for anything: the interface is async, the memory adapter is not.
 fn now<F: Future>(future: F) -> F::Output {
@@ -30,9 +33,35 @@ fn model(request: &str, policy: &str, effect: &str, matcher: &str) -> DefaultMod
 
 /// casbin's own tables: every grant and denial is a role link, which its role manager finds by
 /// hash; there is no policy line, so the matcher runs once.
-pub struct Links(Enforcer);
+pub struct Linked<E>(E);
 
-impl Engine for Links {
+/// The plain enforcer.
+pub type Links = Linked<Enforcer>;
+/// The same behind casbin's cache of answers, every question asked before.
+pub type Cached = Linked<CachedEnforcer>;
+
+/// What differs between the two.
+pub trait Warm: CoreApi + MgmtApi {
+    /// Once, before any question.
+    fn prepare(&mut self) {}
+    /// For every question, before it is measured.
+    fn warm(&self, _: (&str, &str, &str)) {}
+}
+
+impl Warm for Enforcer {}
+
+impl Warm for CachedEnforcer {
+    /// Its own bound is 200 answers: a round over more questions would never find one.
+    fn prepare(&mut self) {
+        self.set_cache(Box::new(DefaultCache::new(4 * QUESTIONS)));
+    }
+
+    fn warm(&self, asked: (&str, &str, &str)) {
+        let _ = self.enforce(asked);
+    }
+}
+
+impl<E: Warm> Engine for Linked<E> {
     type Source = Vec<Row>;
     type Query = (String, String, String);
 
@@ -45,8 +74,8 @@ impl Engine for Links {
         let mut model =
             model("sub, act, no", "sub, act, no", "some(where (p.eft == allow))", matcher);
         model.add_def("g", "g", "_, _");
-        let made = now(Enforcer::new(model, MemoryAdapter::default()));
-        let mut enforcer = made.expect("a sound model");
+        let mut enforcer = now(E::new(model, MemoryAdapter::default())).expect("a sound model");
+        enforcer.prepare();
         let mut links = Vec::new();
         for row in source {
             let id = row.id.to_string();
@@ -60,7 +89,9 @@ impl Engine for Links {
 
     fn query(&self, question: &Question) -> Self::Query {
         let name = &question.name;
-        (question.subject.to_string(), format!("+{name}"), format!("-{name}"))
+        let query = (question.subject.to_string(), format!("+{name}"), format!("-{name}"));
+        self.0.warm((&query.0, &query.1, &query.2));
+        query
     }
 
     #[inline]
@@ -118,36 +149,6 @@ impl Engine for Lines {
 
     fn query(&self, question: &Question) -> Self::Query {
         asked(question, &World::generate(1, 0).names)
-    }
-
-    #[inline]
-    fn decide(&mut self, (subject, name): &Self::Query) -> bool {
-        self.0.enforce((subject.as_str(), name.as_str())).unwrap_or(false)
-    }
-}
-
-/// The same behind casbin's cache of answers, every question asked before.
-pub struct Cached(CachedEnforcer);
-
-impl Engine for Cached {
-    type Source = Written;
-    type Query = (String, String);
-
-    fn source(world: &World) -> Written {
-        lines(world)
-    }
-
-    fn load((lines, _): &Written) -> Self {
-        let made = now(CachedEnforcer::new(line_model(), MemoryAdapter::default()));
-        let mut enforcer = made.expect("a sound model");
-        now(enforcer.add_policies(lines.clone())).expect("new lines");
-        Self(enforcer)
-    }
-
-    fn query(&self, question: &Question) -> Self::Query {
-        let query = asked(question, &World::generate(1, 0).names);
-        let _ = self.0.enforce((query.0.as_str(), query.1.as_str()));
-        query
     }
 
     #[inline]
