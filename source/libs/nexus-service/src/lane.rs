@@ -3,8 +3,8 @@
 //! The producer never waits. A record that finds the lane full is lost, and the loss is counted:
 //! `produced == stored in the lane + lost`, at all times, across restarts of either side.
 //!
-//! Layout, in words: 0 head, 1 tail, 2 produced, 3 state, 4 reservation, 5..16 zero; then the
-//! records. `head` and `tail` count records ever stored and ever taken; record `n` lies at
+//! Layout, in words: 0 head, 1 tail, 2 produced, 3 state, 4 reservation, 5 settled, 6..16 zero;
+//! then the records. `head` and `tail` count records ever stored and ever taken; record `n` lies at
 //! `n mod capacity`. Fresh zeroed memory is an empty lane. The capacity is the largest power of
 //! two that fits; memory of one page more than a power of two wastes least.
 //!
@@ -14,6 +14,11 @@
 //! Acquire before it overwrites the place, so no record changes under a reader. `produced` goes
 //! first: a producer that dies between the two leaves `produced` one ahead, which counts the
 //! unfinished record as lost and uses its number up.
+//!
+//! Losses. Between `produced` and `head` a record is neither stored nor lost, and a consumer that
+//! runs there, having preempted the producer, must not decide. So a producer that does lose its
+//! newest number says so in `settled`, and its successor does for a number it left unfinished:
+//! `settled == produced` means that no record is on its way. Storing a record never touches it.
 //!
 //! Trust. Each side can write all of the memory. Each keeps its own counters private and uses
 //! the other's only after a range check; every index is taken modulo the capacity. A hostile
@@ -31,6 +36,8 @@ const HEAD: usize = 0;
 const TAIL: usize = 1;
 const PRODUCED: usize = 2;
 const STATE: usize = 3;
+const RESERVED: usize = 4;
+const SETTLED: usize = 5;
 
 /// What the consumer says about its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +176,7 @@ impl<C: Cells> Producer<C> {
         let produced = cells.load(PRODUCED, Ordering::Acquire).max(head);
         let produced = reservation::settle(&cells, produced);
         cells.store(PRODUCED, produced, Ordering::Relaxed);
+        cells.store(SETTLED, produced, Ordering::Release);
         let open = capacity.wrapping_sub(reserve_of(capacity));
         Ok(Producer { cells, capacity, open, head, produced, used: 0, reserved: false })
     }
@@ -219,8 +227,7 @@ impl<C: Cells> Producer<C> {
         // A tail beyond the head wraps to a huge figure: a damaged lane counts as full.
         let used = self.head.wrapping_sub(tail);
         if used >= places {
-            self.used = self.capacity;
-            return Err(Full { seq });
+            return Err(self.lose(seq));
         }
         let base = place(self.head, self.capacity);
         self.cells.store_record(base, seq, record);
@@ -228,6 +235,14 @@ impl<C: Cells> Producer<C> {
         self.cells.store(HEAD, self.head, Ordering::Release);
         self.used = used.wrapping_add(1);
         Ok(seq)
+    }
+
+    /// No record with this number will come.
+    #[cold]
+    fn lose(&mut self, seq: u64) -> Full {
+        self.used = self.capacity;
+        self.cells.store(SETTLED, self.produced, Ordering::Release);
+        Full { seq }
     }
 
     /// Whether the consumer should be woken after the latest push: when the lane is half full,
@@ -364,6 +379,15 @@ impl<C: Cells> Consumer<C> {
         let produced = self.cells.load(PRODUCED, Ordering::Acquire);
         let stored = self.cells.load(HEAD, Ordering::Acquire);
         Counters { produced: produced.max(stored), stored, lost: produced.saturating_sub(stored) }
+    }
+
+    /// The number below which every record is stored by now or never will be: one that is missing
+    /// once the lane is found empty is lost. Only the newest number can still be open.
+    #[must_use]
+    pub fn decided(&self) -> u64 {
+        let produced = self.cells.load(PRODUCED, Ordering::Acquire);
+        let settled = self.cells.load(SETTLED, Ordering::Acquire) >= produced;
+        if settled { produced } else { produced.wrapping_sub(1) }
     }
 }
 

@@ -150,6 +150,7 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     pub(crate) fn close<E: Env>(&mut self, env: &mut E) {
         self.drain(env);
         let now_ns = env.now_ns();
+        self.lose_unfinished(now_ns);
         self.note(&Record {
             time_ns: now_ns,
             enforcer: ids::LOGD.0,
@@ -158,6 +159,17 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
         });
         let _newest = self.journal.checkpoint(0, now_ns);
         self.sealing.ask(&self.journal, now_ns, env);
+    }
+
+    /// Nothing is drained any more, so a record that is still being written never comes.
+    fn lose_unfinished(&mut self, now_ns: u64) {
+        for index in 0..SOURCES {
+            let Some(input) = self.inputs.get_mut(index).and_then(Option::as_mut) else { continue };
+            let (from, counters) = ((index as u8, input.producer), input.lane.counters());
+            if input.lane.peek().is_none() {
+                self.lose(from, counters.produced, (Reason::Overflow, now_ns));
+            }
+        }
     }
 
     /// The last checkpoint, once it is signed or nobody signs; `late` takes it as it is.
@@ -231,9 +243,10 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     }
 
     fn drain_lane(&mut self, index: u8, input: &mut Input<'v>, (waiting, now_ns): (u64, u64)) {
-        // INVARIANT: read before the records. Each number below it was given out before, so its
-        // record is in the lane now, or never will be.
-        let produced = input.lane.counters().produced;
+        // INVARIANT: read before the records. Each number below it has its record in the lane now,
+        // or never will have. A producer that this daemon preempted in the middle of a record keeps
+        // that one number open: it is settled at a later drain.
+        let decided = input.lane.decided();
         // A producer that writes as fast as this reads must not keep logd here for ever.
         let decides = input.producer == ids::POLICYD;
         for _ in 0..if decides { waiting.saturating_mul(2) } else { waiting } {
@@ -247,7 +260,7 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
             input.lane.release();
         }
         if input.lane.peek().is_none() {
-            self.lose((index, input.producer), produced, (Reason::Overflow, now_ns));
+            self.lose((index, input.producer), decided, (Reason::Overflow, now_ns));
         }
     }
 

@@ -7,10 +7,8 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{Cells, Full, PRODUCED, Producer, Words};
+use super::{Cells, Full, PRODUCED, Producer, RESERVED, SETTLED, Words};
 
-/// Where the reservation word is.
-const RESERVED: usize = 4;
 const NONE: u64 = 0;
 const KEPT: u64 = 1;
 /// Added to the number of the record being written.
@@ -74,6 +72,7 @@ impl<C: Cells> Producer<C> {
         self.cells.store(RESERVED, self.produced.wrapping_add(WRITING), Ordering::Relaxed);
         self.produced = self.produced.wrapping_add(1);
         self.cells.store(PRODUCED, self.produced, Ordering::Relaxed);
+        self.cells.store(SETTLED, self.produced, Ordering::Release);
         self.free();
     }
 }

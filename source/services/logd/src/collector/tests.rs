@@ -1,3 +1,5 @@
+mod preempted;
+
 use std::collections::VecDeque;
 
 use nexus_audit::Signature;
