@@ -46,7 +46,8 @@ pub enum Fault {
     Container(usize),
     /// The record does not decode.
     Record,
-    /// The record's lane has no start, two starts, or another first record.
+    /// The record's lane has no start, two starts, or another first record; or a lane starts with
+    /// it, and it is not here.
     Lane,
     /// The record does not follow from the one before it in its lane: it was changed, or what
     /// stood before it was.
@@ -125,10 +126,12 @@ impl Report {
         self.wrong.is_none() && self.complete && self.proven_to == self.last_seq
     }
 
-    /// Whether the key vouches for every record of a file in which nothing is wrong.
+    /// Whether the key vouches for every record of a file in which nothing is wrong, and there
+    /// are some: a signature over records that are not here vouches for nothing.
     #[must_use]
     pub fn is_vouched_for(&self) -> bool {
-        self.is_clean() && self.signatures == Signatures::Valid && self.signed_to == self.last_seq
+        let signed = self.signatures == Signatures::Valid && self.signed_to == self.last_seq;
+        self.records > 0 && self.is_clean() && signed
     }
 }
 
@@ -203,6 +206,7 @@ impl Reading {
                         return Err(Wrong { seq: next, fault: Fault::End });
                     }
                     self.report.complete = true;
+                    self.lanes_have_records()?;
                     if self.report.dropped > self.report.evicted {
                         let seq = self.report.first_seq;
                         return Err(Wrong { seq, fault: Fault::Dropped });
@@ -210,6 +214,14 @@ impl Reading {
                     return if entries.next().is_none() { Ok(()) } else { Err(damaged(at)) };
                 }
             }
+        }
+    }
+
+    /// A lane without its first record would only be there to explain what is missing.
+    fn lanes_have_records(&self) -> Checked {
+        match self.lanes.iter().flatten().find(|lane| lane.last == 0) {
+            Some(lane) => Err(Wrong { seq: lane.start.first_seq, fault: Fault::Lane }),
+            None => Ok(()),
         }
     }
 

@@ -282,6 +282,46 @@ fn a_signed_checkpoint_vouches_for_what_it_quotes_and_for_nothing_newer() {
     assert_eq!((report.proven_to, report.signed_to), (300, 200));
 }
 
+/// A genuine signed checkpoint, and a lane that claims that all records before were dropped: the
+/// checkpoint cannot be recomputed, and zero of zero records would be behind a signature.
+#[test]
+fn test_reject_a_signature_over_records_that_are_not_there() {
+    let point = journal(300, Seal::Ed25519(SIGNED)).points[2];
+    for first_seq in [1, 300, 301, u64::MAX] {
+        for before in [genesis(BOOT, 63), [7; 32]] {
+            let mut file = Vec::new();
+            let mut writer = Writer::new(BOOT, |bytes: &[u8]| file.extend_from_slice(bytes));
+            writer.lane(&LaneStart { lane: 63, first_seq, before });
+            writer.checkpoint(&point.encode());
+            writer.finish();
+            let report = verify(&file, &Key(true));
+            assert!(report.wrong.is_some() && !report.is_vouched_for(), "{first_seq} {report:?}");
+        }
+    }
+    let mut empty = Vec::new();
+    Writer::new(BOOT, |bytes: &[u8]| empty.extend_from_slice(bytes)).finish();
+    assert!(!verify(&empty, &Key(true)).is_vouched_for());
+}
+
+#[test]
+fn test_reject_a_lane_that_starts_and_has_no_record() {
+    let all = journal(300, Seal::Ed25519(SIGNED));
+    let mut file = Vec::new();
+    let mut writer = Writer::new(BOOT, |bytes: &[u8]| file.extend_from_slice(bytes));
+    writer.lane(&LaneStart { lane: 9, first_seq: 400, before: [7; 32] });
+    let whole = export(&all);
+    let report = verify(&whole, &Key(true));
+    assert!(report.is_vouched_for());
+    // Behind every checkpoint, so that all of them are superseded by what never comes.
+    let (header, end) = (16, whole.len() - 48);
+    file.extend_from_slice(&whole[header..end]);
+    let digest = *blake3::hash(&file).as_bytes();
+    file.extend_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend_from_slice(&300u64.to_le_bytes());
+    file.extend_from_slice(&digest);
+    assert_eq!(wrong_at(&file), (400, Fault::Lane));
+}
+
 #[test]
 fn any_bytes_end_in_a_report() {
     let mut state = 1u64;
