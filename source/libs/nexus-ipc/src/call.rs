@@ -27,53 +27,32 @@ impl Deadline {
     }
 }
 
-/// Why a call has no result.
+/// Why a call has no result; `S` is the protocol's set of outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// The kernel ended the call: deadline, death of the server, revocation, a bad handle.
+pub enum CallError<S = Status> {
+    /// The kernel ended the call: deadline, death of the server, revocation, a bad handle. Whether
+    /// the server acted is not known.
     Ipc(Error),
-    /// The reply is not a reply to this request.
+    /// The reply is not a reply to this request; as [`CallError::Ipc`].
     Protocol,
     /// An argument does not fit its field; nothing was sent.
     Argument,
-    /// The service says no; never [`Status::Ok`].
-    Refused(Status),
+    /// The service says no; never the set's OK.
+    Refused(S),
 }
 
-impl From<Error> for CallError {
+impl<S> CallError<S> {
+    /// Whether the connection is as good as before: the service answered, or was not asked.
+    #[must_use]
+    pub const fn leaves_connection(&self) -> bool {
+        matches!(self, CallError::Refused(_) | CallError::Argument)
+    }
+}
+
+impl<S> From<Error> for CallError<S> {
     fn from(error: Error) -> Self {
         CallError::Ipc(error)
     }
-}
-
-/// Sends `len` bytes of the frame and returns the bytes of the reply. No protocol but connect
-/// moves capabilities to clients: one that comes along is given up and the reply refused, so
-/// that no server can fill a client's table.
-#[inline]
-pub(crate) fn exchange<S: Sys>(
-    sys: &mut S,
-    ep: Handle,
-    len: usize,
-    deadline: Deadline,
-) -> Result<&[u8], CallError> {
-    exchange_with(sys, ep, (len, Handle::NONE), deadline)
-}
-
-/// As [`exchange`], moving a capability with the request. It stays the caller's if the request
-/// was not delivered.
-#[inline]
-pub(crate) fn exchange_with<S: Sys>(
-    sys: &mut S,
-    ep: Handle,
-    (len, cap): (usize, Handle),
-    deadline: Deadline,
-) -> Result<&[u8], CallError> {
-    let reply = sys.call(ep, len, cap, deadline.ns())?;
-    if !reply.cap.is_none() {
-        discard(sys, reply.cap);
-        return Err(CallError::Protocol);
-    }
-    sys.frame().get(..reply.len).ok_or(CallError::Protocol)
 }
 
 /// Gives a capability up.
@@ -85,29 +64,4 @@ pub(crate) fn discard<S: Sys>(sys: &mut S, cap: Handle) {
 #[inline(always)]
 pub(crate) fn frame<S: Sys>(sys: &mut S) -> &mut [u8; FRAME_MAX] {
     sys.frame_mut()
-}
-
-/// Nonces that do not repeat within a client; correlation itself is the kernel's reply token.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Nonces(u32);
-
-impl Nonces {
-    pub(crate) const fn new(seed: u32) -> Self {
-        Nonces(seed)
-    }
-
-    #[inline(always)]
-    pub(crate) const fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(1);
-        self.0
-    }
-}
-
-/// Whether a reply answers the request: same version and same nonce.
-#[inline(always)]
-pub(crate) fn answers<N: PartialEq>(
-    sent: (u8, Option<N>),
-    received: (u8, Option<N>),
-) -> Result<(), CallError> {
-    if sent == received { Ok(()) } else { Err(CallError::Protocol) }
 }

@@ -1,18 +1,19 @@
 //! Talking to the test and bench peers.
 
-use nexus_abi::{Handle, Sender, ServiceId, Sys};
+use nexus_abi::{Sender, ServiceId, Sys};
 use nexus_wire::{
-    Bytes, Capability, Name, Status,
-    echo::{Op, Reply, Request, Response},
+    Bytes, Capability, Name,
+    echo::{Op, Protocol, Reply},
 };
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    connection::{Spoken, body},
 };
 
-/// Version of the protocol spoken here.
-const VERSION: u8 = 1;
+impl Spoken for Protocol {
+    const VERSION: u8 = 1;
+}
 
 /// What a peer's policy checks ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,36 +31,18 @@ pub struct Tally {
 }
 
 /// A connection to a peer.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to it; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Who the kernel tells the peer is calling.
     ///
     /// # Errors
     /// [`CallError`].
     pub fn who<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<Sender, CallError> {
-        match self.ask(sys, Op::Who {}, deadline)? {
-            Reply::Who { service, incarnation, badge } => {
-                Ok(Sender { service: ServiceId(service), incarnation, badge })
-            }
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Who {}, deadline)?;
+        body!(reply, Reply::Who { service, incarnation, badge } => {
+            Sender { service: ServiceId(service), incarnation, badge }
+        })
     }
 
     /// The bytes as they come back, in the message frame.
@@ -73,10 +56,8 @@ impl Client {
         deadline: Deadline,
     ) -> Result<&'s [u8], CallError> {
         let bytes = Bytes::new(bytes).ok_or(CallError::Argument)?;
-        match self.ask(sys, Op::Echo { bytes }, deadline)? {
-            Reply::Echo { bytes } => Ok(bytes.as_bytes()),
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Echo { bytes }, deadline)?;
+        body!(reply, Reply::Echo { bytes } => bytes.as_bytes())
     }
 
     /// Has the peer ask policyd `count` times, after it has answered.
@@ -99,10 +80,8 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn read_audit<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<u8, CallError> {
-        match self.ask(sys, Op::ReadAudit {}, deadline)? {
-            Reply::ReadAudit { status } => Ok(status),
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::ReadAudit {}, deadline)?;
+        body!(reply, Reply::ReadAudit { status } => status)
     }
 
     /// Has the peer send `bytes` to the service called `to`, in its own name; the answer, in the
@@ -119,10 +98,8 @@ impl Client {
     ) -> Result<&'s [u8], CallError> {
         let to = Name::new(to).ok_or(CallError::Argument)?;
         let bytes = Bytes::new(bytes).ok_or(CallError::Argument)?;
-        match self.ask(sys, Op::Relay { to, frame: bytes }, deadline)? {
-            Reply::Relay { frame } => Ok(frame.as_bytes()),
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Relay { to, frame: bytes }, deadline)?;
+        body!(reply, Reply::Relay { frame } => frame.as_bytes())
     }
 
     /// What the bursts so far ended with.
@@ -130,31 +107,9 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn tally<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<Tally, CallError> {
-        match self.ask(sys, Op::Tally {}, deadline)? {
-            Reply::Tally { allow, deny, peer_died, timed_out, other } => {
-                Ok(Tally { allow, deny, peer_died, timed_out, other })
-            }
-            _ => Err(CallError::Protocol),
-        }
-    }
-
-    fn ask<'s, S: Sys>(
-        &mut self,
-        sys: &'s mut S,
-        op: Op<'_>,
-        deadline: Deadline,
-    ) -> Result<Reply<'s>, CallError> {
-        let nonce = Some(self.nonces.next());
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(CallError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != op.code() {
-            return Err(CallError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(CallError::Refused(status)),
-        }
+        let reply = self.ask(sys, Op::Tally {}, deadline)?;
+        body!(reply, Reply::Tally { allow, deny, peer_died, timed_out, other } => {
+            Tally { allow, deny, peer_died, timed_out, other }
+        })
     }
 }

@@ -1,44 +1,24 @@
 //! Talking to keystored.
 
-use nexus_abi::{Error, Handle, Sys};
+use nexus_abi::Sys;
 use nexus_wire::{
     Bytes,
     keys::{
-        Durability, KeyState, Op, Reply, Request, Response, Rotation, Slot, Standing, Status,
-        VALUE_MAX,
+        Durability, KeyState, Op, Protocol, Reply, Rotation, Slot, Standing, Status, VALUE_MAX,
     },
 };
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    connection::{Spoken, body},
 };
 
-/// Version of the protocol spoken here.
-const VERSION: u8 = 2;
+impl Spoken for Protocol {
+    const VERSION: u8 = 2;
+}
 
 /// Why a key operation has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyError {
-    /// The kernel ended the call.
-    Ipc(Error),
-    /// The reply is not a reply to this request.
-    Protocol,
-    /// An argument does not fit its field; nothing was sent.
-    Argument,
-    /// keystored says no; never [`Status::Ok`].
-    Refused(Status),
-}
-
-impl From<CallError> for KeyError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Ipc(error) => KeyError::Ipc(error),
-            CallError::Argument => KeyError::Argument,
-            CallError::Protocol | CallError::Refused(_) => KeyError::Protocol,
-        }
-    }
-}
+pub type KeyError = CallError<Status>;
 
 /// A signature and what a verifier needs besides purpose, caller and message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,35 +67,9 @@ pub struct Link<'s> {
 }
 
 /// A connection to keystored.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
-
-/// Names the body of the reply, or says that it is another.
-macro_rules! body {
-    ($reply:expr, $pattern:pat => $value:expr) => {
-        match $reply {
-            $pattern => Ok($value),
-            _ => Err(KeyError::Protocol),
-        }
-    };
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to keystored; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Keeps a secret under a name of one's own.
     ///
     /// # Errors
@@ -126,7 +80,7 @@ impl Client {
         (key, value): (&[u8], &[u8]),
         deadline: Deadline,
     ) -> Result<Durability, KeyError> {
-        let slot = Slot::new(key, value).ok_or(KeyError::Argument)?;
+        let slot = Slot::new(key, value).ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::Put { slot }, deadline)?;
         body!(reply, Reply::Put { durability } => durability)
     }
@@ -142,10 +96,10 @@ impl Client {
         out: &mut [u8; VALUE_MAX],
         deadline: Deadline,
     ) -> Result<usize, KeyError> {
-        let slot = Slot::new(key, b"").ok_or(KeyError::Argument)?;
+        let slot = Slot::new(key, b"").ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::Get { slot }, deadline)?;
         let value = body!(reply, Reply::Get { value } => value.as_bytes())?;
-        let place = out.get_mut(..value.len()).ok_or(KeyError::Protocol)?;
+        let place = out.get_mut(..value.len()).ok_or(CallError::Protocol)?;
         place.copy_from_slice(value);
         Ok(value.len())
     }
@@ -160,7 +114,7 @@ impl Client {
         key: &[u8],
         deadline: Deadline,
     ) -> Result<Durability, KeyError> {
-        let slot = Slot::new(key, b"").ok_or(KeyError::Argument)?;
+        let slot = Slot::new(key, b"").ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::Del { slot }, deadline)?;
         body!(reply, Reply::Del { durability } => durability)
     }
@@ -213,7 +167,7 @@ impl Client {
         message: &[u8],
         deadline: Deadline,
     ) -> Result<Signed, KeyError> {
-        let message = Bytes::new(message).ok_or(KeyError::Argument)?;
+        let message = Bytes::new(message).ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::Sign { message }, deadline)?;
         body!(reply, Reply::Sign { generation, boot, signature } => {
             Signed { generation, boot, signature }
@@ -230,7 +184,7 @@ impl Client {
         (purpose, message): (u16, &[u8]),
         deadline: Deadline,
     ) -> Result<Signed, KeyError> {
-        let message = Bytes::new(message).ok_or(KeyError::Argument)?;
+        let message = Bytes::new(message).ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::DeviceSign { purpose, message }, deadline)?;
         body!(reply, Reply::DeviceSign { generation, boot, signature } => {
             Signed { generation, boot, signature }
@@ -248,7 +202,7 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(bool, KeyState), KeyError> {
         let Claim { purpose, caller, signed, message } = *claim;
-        let message = Bytes::new(message).ok_or(KeyError::Argument)?;
+        let message = Bytes::new(message).ok_or(CallError::Argument)?;
         let Signed { generation, boot, signature } = signed;
         let op = Op::Verify { purpose, caller, generation, boot, signature, message };
         let reply = self.ask(sys, op, deadline)?;
@@ -340,7 +294,7 @@ impl Client {
         challenge: &[u8],
         deadline: Deadline,
     ) -> Result<(&'s [u8], [u8; 64]), KeyError> {
-        let challenge = Bytes::new(challenge).ok_or(KeyError::Argument)?;
+        let challenge = Bytes::new(challenge).ok_or(CallError::Argument)?;
         let reply = self.ask(sys, Op::Attest { challenge }, deadline)?;
         body!(reply, Reply::Attest { quote, signature } => (quote.as_bytes(), signature))
     }
@@ -356,27 +310,5 @@ impl Client {
     ) -> Result<Standing, KeyError> {
         let reply = self.ask(sys, Op::Status {}, deadline)?;
         body!(reply, Reply::Status { status } => status)
-    }
-
-    /// The OK reply to this very request, or why there is none.
-    fn ask<'s, S: Sys>(
-        &mut self,
-        sys: &'s mut S,
-        op: Op<'_>,
-        deadline: Deadline,
-    ) -> Result<Reply<'s>, KeyError> {
-        let nonce = Some(self.nonces.next());
-        let code = op.code();
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(KeyError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != code {
-            return Err(KeyError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(KeyError::Refused(status)),
-        }
     }
 }

@@ -8,6 +8,7 @@
 
 mod call;
 mod connect;
+mod connection;
 pub mod echo;
 pub mod keys;
 pub mod log;
@@ -18,3 +19,4 @@ pub mod supervise;
 
 pub use call::{CallError, Deadline};
 pub use connect::{ConnectError, connect};
+pub use connection::{Connection, Spoken};

@@ -1,39 +1,23 @@
 //! Talking to logd.
 
-use nexus_abi::{Error, Handle, Sys};
+use nexus_abi::Sys;
 use nexus_wire::{
     Bytes,
     audit::{ChainPage, Decision, Op as AuditOp, Page},
-    log::{Entries, Entry, Op, Reply, Request, Response, Status},
+    log::{Entries, Entry, Op, Protocol, Reply, Status},
 };
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    connection::{Spoken, body},
 };
 
-/// Version of the journal protocol spoken here.
-const VERSION: u8 = 2;
+impl Spoken for Protocol {
+    const VERSION: u8 = 2;
+}
 
 /// Why a journal call has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogError {
-    /// The kernel ended the call.
-    Ipc(Error),
-    /// The reply is not a reply to this request.
-    Protocol,
-    /// logd says no; never [`Status::Ok`].
-    Refused(Status),
-}
-
-impl From<CallError> for LogError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Ipc(error) => LogError::Ipc(error),
-            CallError::Protocol | CallError::Argument | CallError::Refused(_) => LogError::Protocol,
-        }
-    }
-}
+pub type LogError = CallError<Status>;
 
 /// Where an entry went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,25 +154,9 @@ pub struct AuditSource {
 }
 
 /// A connection to logd.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to logd; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Stores an entry under the caller's kernel-stamped id.
     ///
     /// # Errors
@@ -199,10 +167,8 @@ impl Client {
         entry: Entry<'_>,
         deadline: Deadline,
     ) -> Result<Appended, LogError> {
-        match self.ask(sys, Op::Append { entry }, deadline)? {
-            Reply::Append { record_id, dropped } => Ok(Appended { record_id, dropped }),
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Append { entry }, deadline)?;
+        body!(reply, Reply::Append { record_id, dropped } => Appended { record_id, dropped })
     }
 
     /// Entries from `since_ns` on, oldest first; continue with the last time plus one.
@@ -216,10 +182,10 @@ impl Client {
         max_count: u16,
         deadline: Deadline,
     ) -> Result<EntryPage<'s>, LogError> {
-        match self.ask(sys, Op::Query { since_ns, max_count }, deadline)? {
-            Reply::Query { total, dropped, entries } => Ok(EntryPage { total, dropped, entries }),
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Query { since_ns, max_count }, deadline)?;
+        body!(reply, Reply::Query { total, dropped, entries } => {
+            EntryPage { total, dropped, entries }
+        })
     }
 
     /// How full the journal is.
@@ -227,12 +193,12 @@ impl Client {
     /// # Errors
     /// [`LogError`].
     pub fn stats<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<Stats, LogError> {
-        match self.ask(sys, Op::Stats {}, deadline)? {
-            Reply::Stats { total, dropped, cap_records, cap_bytes, used_records, used_bytes } => {
-                Ok(Stats { total, dropped, cap_records, cap_bytes, used_records, used_bytes })
-            }
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Stats {}, deadline)?;
+        body!(reply, Reply::Stats {
+            total, dropped, cap_records, cap_bytes, used_records, used_bytes
+        } => {
+            Stats { total, dropped, cap_records, cap_bytes, used_records, used_bytes }
+        })
     }
 
     /// One page of at most `max` matching audit records; continue at `next_seq`.
@@ -254,10 +220,8 @@ impl Client {
             request_nonce: filter.nonce,
             max,
         };
-        match self.ask(sys, op, deadline)? {
-            Reply::AuditQuery { next_seq, page } => Ok(AuditPage { next_seq, records: page }),
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, op, deadline)?;
+        body!(reply, Reply::AuditQuery { next_seq, page } => AuditPage { next_seq, records: page })
     }
 
     /// One page of at most `max` audit records that match; continue at `next_seq`.
@@ -283,14 +247,12 @@ impl Client {
             decision: filter.decision.map_or(0, Decision::code),
             request_nonce: filter.nonce,
             max,
-            capability: Bytes::new(capability).ok_or(LogError::Protocol)?,
+            capability: Bytes::new(capability).ok_or(CallError::Argument)?,
         };
-        match self.ask(sys, op, deadline)? {
-            Reply::AuditSearch { next_seq, overtaken, page } => {
-                Ok(AuditFound { next_seq, overtaken: overtaken != 0, records: page })
-            }
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, op, deadline)?;
+        body!(reply, Reply::AuditSearch { next_seq, overtaken, page } => {
+            AuditFound { next_seq, overtaken: overtaken != 0, records: page }
+        })
     }
 
     /// The bytes of the checkpoint with this number; 0 is the newest, made now if there are
@@ -304,10 +266,8 @@ impl Client {
         number: u64,
         deadline: Deadline,
     ) -> Result<&'s [u8], LogError> {
-        match self.ask(sys, Op::AuditCheckpoint { number }, deadline)? {
-            Reply::AuditCheckpoint { checkpoint } => Ok(checkpoint.as_bytes()),
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, Op::AuditCheckpoint { number }, deadline)?;
+        body!(reply, Reply::AuditCheckpoint { checkpoint } => checkpoint.as_bytes())
     }
 
     /// One page of at most `max` records with their places in the chains; continue at `next_seq`.
@@ -321,12 +281,10 @@ impl Client {
         max: u8,
         deadline: Deadline,
     ) -> Result<AuditChained<'s>, LogError> {
-        match self.ask(sys, Op::AuditChain { since_seq, max }, deadline)? {
-            Reply::AuditChain { next_seq, overtaken, page } => {
-                Ok(AuditChained { next_seq, overtaken: overtaken != 0, records: page })
-            }
-            _ => Err(LogError::Protocol),
-        }
+        let reply = self.ask(sys, Op::AuditChain { since_seq, max }, deadline)?;
+        body!(reply, Reply::AuditChain { next_seq, overtaken, page } => {
+            AuditChained { next_seq, overtaken: overtaken != 0, records: page }
+        })
     }
 
     /// Accounts of the `index`-th lane into the journal; `None` beyond the last.
@@ -344,7 +302,7 @@ impl Client {
             Reply::AuditSource { producer, produced, stored, lost } => {
                 Ok(Some(AuditSource { producer, produced, stored, lost }))
             }
-            _ => Err(LogError::Protocol),
+            _ => Err(CallError::Protocol),
         }
     }
 
@@ -357,48 +315,14 @@ impl Client {
         sys: &mut S,
         deadline: Deadline,
     ) -> Result<AuditStats, LogError> {
-        let Reply::AuditStats {
-            produced,
-            stored,
-            lost,
-            evicted,
-            retained,
-            kernel_produced,
-            kernel_stored,
-            kernel_lost,
-        } = self.ask(sys, Op::AuditStats {}, deadline)?
-        else {
-            return Err(LogError::Protocol);
-        };
-        Ok(AuditStats {
-            produced,
-            stored,
-            lost,
-            evicted,
-            retained,
-            kernel_produced,
-            kernel_stored,
-            kernel_lost,
+        let reply = self.ask(sys, Op::AuditStats {}, deadline)?;
+        body!(reply, Reply::AuditStats {
+            produced, stored, lost, evicted, retained, kernel_produced, kernel_stored, kernel_lost
+        } => {
+            AuditStats {
+                produced, stored, lost, evicted, retained, kernel_produced, kernel_stored,
+                kernel_lost,
+            }
         })
-    }
-
-    fn ask<'s, S: Sys>(
-        &mut self,
-        sys: &'s mut S,
-        op: Op<'_>,
-        deadline: Deadline,
-    ) -> Result<Reply<'s>, LogError> {
-        let nonce = Some(u64::from(self.nonces.next()));
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(LogError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != op.code() {
-            return Err(LogError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(LogError::Refused(status)),
-        }
     }
 }

@@ -4,12 +4,13 @@ use nexus_abi::{Error, Handle, ServiceId, Sys};
 use nexus_wire::{
     Capability, Name,
     audit::Reason,
-    policy::{Op, Reply, Request, Response, Status},
+    policy::{Op, Protocol, Reply, Status},
 };
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, discard, exchange, exchange_with, frame},
+    CallError, Connection, Deadline,
+    call::discard,
+    connection::{Answer, Failure},
 };
 
 /// Proof that policyd allowed one request. Only this module can make one.
@@ -64,12 +65,13 @@ pub enum NotAllowed {
     Refused(Status),
 }
 
-impl From<CallError> for NotAllowed {
-    fn from(error: CallError) -> Self {
+impl From<Failure<Protocol>> for NotAllowed {
+    fn from(error: Failure<Protocol>) -> Self {
         match error {
             CallError::Ipc(error) => NotAllowed::Ipc(error),
             CallError::Argument => NotAllowed::Argument,
-            CallError::Protocol | CallError::Refused(_) => NotAllowed::Protocol,
+            CallError::Protocol => NotAllowed::Protocol,
+            CallError::Refused(status) => NotAllowed::Refused(status),
         }
     }
 }
@@ -88,26 +90,9 @@ pub struct Reloaded {
 }
 
 /// A connection to policyd.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to policyd. `seed` starts the nonces; take one that differs from
-    /// run to run, such as the time.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// May the caller, whose name this is, take part in IPC? (operation 1, version 1)
     ///
     /// # Errors
@@ -200,7 +185,7 @@ impl Client {
     ) -> Result<Authorized, NotAllowed> {
         let capability = Capability::new(capability).ok_or(NotAllowed::Argument)?;
         let op = Op::Authorize { subject: subject.0, capability };
-        let reply = self.ask(sys, 2, op, deadline)?;
+        let reply = self.allowed(sys, 2, op, deadline)?;
         match (reply.body, reply.nonce) {
             (Reply::Authorize { seq }, Some(nonce)) => Ok(Authorized { nonce, seq }),
             _ => Err(NotAllowed::Protocol),
@@ -218,7 +203,7 @@ impl Client {
         deadline: Deadline,
     ) -> Result<&'s [u8], NotAllowed> {
         let op = Op::AbiProfileGet { subject: subject.0 };
-        match self.ask(sys, 2, op, deadline)?.body {
+        match self.allowed(sys, 2, op, deadline)?.body {
             Reply::AbiProfileGet { profile } => Ok(profile.as_bytes()),
             _ => Err(NotAllowed::Protocol),
         }
@@ -235,11 +220,10 @@ impl Client {
         blob: Handle,
         deadline: Deadline,
     ) -> Result<Reloaded, CallError> {
-        let nonce = self.nonces.next();
-        let len = Request { version: 2, nonce: Some(nonce), op: Op::Reload {} }.encode(frame(sys));
-        let answered = match exchange_with(sys, self.ep, (len, blob), deadline) {
-            Ok(bytes) => reloaded(bytes, nonce),
-            Err(error) => Err(error),
+        let answered = match self.exchange(sys, (2, blob), Op::Reload {}, deadline) {
+            Ok(reply) => reloaded(&reply),
+            Err(CallError::Ipc(error)) => Err(CallError::Ipc(error)),
+            Err(_) => Err(CallError::Protocol),
         };
         if answered.is_err() {
             // Gone if it was delivered; the handle's generation makes this safe.
@@ -256,29 +240,20 @@ impl Client {
         op: Op<'_>,
         deadline: Deadline,
     ) -> Result<Allowed, NotAllowed> {
-        let reply = self.ask(sys, version, op, deadline)?;
+        let reply = self.allowed(sys, version, op, deadline)?;
         Ok(Allowed { nonce: reply.nonce.unwrap_or(0) })
     }
 
     /// The ALLOW reply to this very request, or why there is none.
     #[inline]
-    fn ask<'s, S: Sys>(
+    fn allowed<'s, S: Sys>(
         &mut self,
         sys: &'s mut S,
         version: u8,
         op: Op<'_>,
         deadline: Deadline,
-    ) -> Result<Response<'s>, NotAllowed> {
-        let nonce = if version == 1 { None } else { Some(self.nonces.next()) };
-        let request = Request { version, nonce, op };
-        let code = op.code();
-        let len = request.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(NotAllowed::Protocol)?;
-        answers((version, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != code {
-            return Err(NotAllowed::Protocol);
-        }
+    ) -> Result<Answer<'s, Protocol>, NotAllowed> {
+        let reply = self.exchange(sys, (version, Handle::NONE), op, deadline)?;
         match reply.status {
             Status::Allow => Ok(reply),
             Status::Deny => Err(NotAllowed::Denied),
@@ -287,10 +262,10 @@ impl Client {
     }
 }
 
-fn reloaded(bytes: &[u8], nonce: u32) -> Result<Reloaded, CallError> {
-    let reply = Response::decode(bytes).ok_or(CallError::Protocol)?;
-    answers((2, Some(nonce)), (reply.version, reply.nonce))?;
-    let Reply::Reload { reason, version } = reply.body else { return Err(CallError::Protocol) };
+fn reloaded(reply: &Answer<'_, Protocol>) -> Result<Reloaded, CallError> {
+    let (Reply::Reload { reason, version }, Some(nonce)) = (reply.body, reply.nonce) else {
+        return Err(CallError::Protocol);
+    };
     match reply.status {
         Status::Allow | Status::Deny => {
             Ok(Reloaded { loaded: reply.status == Status::Allow, reason, version, nonce })

@@ -1,38 +1,21 @@
 //! Talking to rngd.
 
-use nexus_abi::{Error, Handle, Sys};
-use nexus_wire::rng::{ENTROPY_MAX, Health, Op, Reply, Request, Response, Status};
+use nexus_abi::Sys;
+use nexus_wire::rng::{ENTROPY_MAX, Health, Op, Protocol, Reply, Status};
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    call::frame,
+    connection::{Spoken, body},
 };
 
-/// Version of the protocol spoken here.
-const VERSION: u8 = 1;
-
-/// Why there are no random bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RngError {
-    /// The kernel ended the call.
-    Ipc(Error),
-    /// The reply is not a reply to this request, or not of the length asked for.
-    Protocol,
-    /// None or too many were asked for; nothing was sent.
-    Argument,
-    /// rngd says no; never [`Status::Ok`].
-    Refused(Status),
+impl Spoken for Protocol {
+    const VERSION: u8 = 1;
 }
 
-impl From<CallError> for RngError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Ipc(error) => RngError::Ipc(error),
-            CallError::Argument => RngError::Argument,
-            CallError::Protocol | CallError::Refused(_) => RngError::Protocol,
-        }
-    }
-}
+/// Why there are no random bytes. [`CallError::Protocol`] is also a reply of another length than
+/// was asked for; [`CallError::Argument`] is none or too many.
+pub type RngError = CallError<Status>;
 
 /// How the source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,25 +37,9 @@ pub struct Report {
 }
 
 /// A connection to rngd.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to rngd; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Fills `out`, 1 to 256 bytes, with random bytes. Needs `rng.entropy`.
     ///
     /// # Errors
@@ -105,20 +72,12 @@ impl Client {
     /// # Errors
     /// [`RngError`].
     pub fn status<S: Sys>(&mut self, sys: &mut S, deadline: Deadline) -> Result<Report, RngError> {
-        match self.ask(sys, Op::Status {}, deadline)? {
-            Reply::Status {
-                health,
-                raw_bytes,
-                reseeds,
-                answered,
-                refused,
-                short_reads,
-                timeouts,
-            } => {
-                Ok(Report { health, raw_bytes, reseeds, answered, refused, short_reads, timeouts })
-            }
-            _ => Err(RngError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Status {}, deadline)?;
+        body!(reply, Reply::Status {
+            health, raw_bytes, reseeds, answered, refused, short_reads, timeouts
+        } => {
+            Report { health, raw_bytes, reseeds, answered, refused, short_reads, timeouts }
+        })
     }
 
     fn fill<S: Sys>(
@@ -129,9 +88,9 @@ impl Client {
     ) -> Result<(), RngError> {
         // Whatever happens, what was in `out` before cannot be taken for entropy.
         out.fill(0);
-        let n = u16::try_from(out.len()).map_err(|_| RngError::Argument)?;
+        let n = u16::try_from(out.len()).map_err(|_| CallError::Argument)?;
         if n == 0 || out.len() > ENTROPY_MAX {
-            return Err(RngError::Argument);
+            return Err(CallError::Argument);
         }
         let op = if for_key { Op::GetSeed { n } } else { Op::GetEntropy { n } };
         let got = self.ask(sys, op, deadline).and_then(|reply| match reply {
@@ -141,30 +100,10 @@ impl Client {
                 out.copy_from_slice(bytes.as_bytes());
                 Ok(())
             }
-            _ => Err(RngError::Protocol),
+            _ => Err(CallError::Protocol),
         });
         // The message page outlives the call: the only copy is the caller's.
         frame(sys).fill(0);
         got
-    }
-
-    fn ask<'s, S: Sys>(
-        &mut self,
-        sys: &'s mut S,
-        op: Op,
-        deadline: Deadline,
-    ) -> Result<Reply<'s>, RngError> {
-        let nonce = Some(self.nonces.next());
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(RngError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != op.code() {
-            return Err(RngError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(RngError::Refused(status)),
-        }
     }
 }

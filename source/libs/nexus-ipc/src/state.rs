@@ -1,44 +1,24 @@
 //! Talking to statefsd.
 
-use nexus_abi::{Error, Handle, Sys};
+use nexus_abi::Sys;
 use nexus_wire::{
     Bytes, FRAME_MAX,
-    state::{
-        BatchBuilder, Change, Keys, Listing, Op, Pair, Reply, Request, Response, State, Status,
-    },
+    state::{BatchBuilder, Change, Keys, Listing, Op, Pair, Protocol, Reply, State, Status},
 };
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    connection::{Spoken, body},
 };
 
-/// Version of the state protocol spoken here.
-const VERSION: u8 = 2;
-
-/// Why a state call has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateError {
-    /// The kernel ended the call. A change may have been made or not: ask for the key.
-    Ipc(Error),
-    /// The reply is not a reply to this request; as [`StateError::Ipc`].
-    Protocol,
-    /// An argument does not fit the frame; nothing was sent.
-    Argument,
-    /// statefsd says no; never [`Status::Ok`]. After [`Status::Io`] a change may be there or not
-    /// when the store is mounted again; after anything else it was not made.
-    Refused(Status),
+impl Spoken for Protocol {
+    const VERSION: u8 = 2;
 }
 
-impl From<CallError> for StateError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Ipc(error) => StateError::Ipc(error),
-            CallError::Argument => StateError::Argument,
-            CallError::Protocol | CallError::Refused(_) => StateError::Protocol,
-        }
-    }
-}
+/// Why a state call has no result. After [`CallError::Ipc`] and [`CallError::Protocol`] a change
+/// may have been made or not: ask for the key. So too after [`Status::Io`], when the store is
+/// mounted again; after any other refusal it was not made.
+pub type StateError = CallError<Status>;
 
 /// What the store is good for, and the caller's share of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,25 +50,9 @@ impl Standing {
 }
 
 /// A connection to statefsd.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to statefsd; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Sets the value of a key; durable when this returns.
     ///
     /// # Errors
@@ -100,7 +64,7 @@ impl Client {
         value: &[u8],
         deadline: Deadline,
     ) -> Result<(), StateError> {
-        let pair = Pair::new(key, value).ok_or(StateError::Argument)?;
+        let pair = Pair::new(key, value).ok_or(CallError::Argument)?;
         self.ask(sys, Op::Put { pair }, deadline).map(|_| ())
     }
 
@@ -114,11 +78,11 @@ impl Client {
         key: &[u8],
         deadline: Deadline,
     ) -> Result<Option<&'s [u8]>, StateError> {
-        let key = Bytes::new(key).ok_or(StateError::Argument)?;
+        let key = Bytes::new(key).ok_or(CallError::Argument)?;
         match self.ask(sys, Op::Get { key }, deadline) {
             Ok(Reply::Get { value }) => Ok(Some(value.as_bytes())),
-            Ok(_) => Err(StateError::Protocol),
-            Err(StateError::Refused(Status::NotFound)) => Ok(None),
+            Ok(_) => Err(CallError::Protocol),
+            Err(CallError::Refused(Status::NotFound)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -133,10 +97,10 @@ impl Client {
         key: &[u8],
         deadline: Deadline,
     ) -> Result<bool, StateError> {
-        let key = Bytes::new(key).ok_or(StateError::Argument)?;
+        let key = Bytes::new(key).ok_or(CallError::Argument)?;
         match self.ask(sys, Op::Del { key }, deadline) {
             Ok(_) => Ok(true),
-            Err(StateError::Refused(Status::NotFound)) => Ok(false),
+            Err(CallError::Refused(Status::NotFound)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -155,7 +119,7 @@ impl Client {
         let mut scratch = [0; FRAME_MAX];
         let mut batch = BatchBuilder::new(&mut scratch);
         if !changes.iter().all(|change| batch.push(change)) {
-            return Err(StateError::Argument);
+            return Err(CallError::Argument);
         }
         self.ask(sys, Op::Batch { batch: batch.finish() }, deadline).map(|_| ())
     }
@@ -172,13 +136,11 @@ impl Client {
         limit: u16,
         deadline: Deadline,
     ) -> Result<Keys<'s>, StateError> {
-        let prefix = Bytes::new(prefix).ok_or(StateError::Argument)?;
-        let after = Bytes::new(after).ok_or(StateError::Argument)?;
+        let prefix = Bytes::new(prefix).ok_or(CallError::Argument)?;
+        let after = Bytes::new(after).ok_or(CallError::Argument)?;
         let op = Op::ListAfter { after, listing: Listing { limit, prefix } };
-        match self.ask(sys, op, deadline)? {
-            Reply::ListAfter { keys } => Ok(keys),
-            _ => Err(StateError::Protocol),
-        }
+        let reply = self.ask(sys, op, deadline)?;
+        body!(reply, Reply::ListAfter { keys } => keys)
     }
 
     /// Whether everything acknowledged is durable: it is, unless this fails.
@@ -198,41 +160,12 @@ impl Client {
         sys: &mut S,
         deadline: Deadline,
     ) -> Result<Standing, StateError> {
-        let Reply::Status {
-            state,
-            boots,
-            sequence,
-            used,
-            quota,
-            keys,
-            keys_max,
-            store_low,
-            store_high,
-        } = self.ask(sys, Op::Status {}, deadline)?
-        else {
-            return Err(StateError::Protocol);
-        };
-        let store = [store_low, store_high];
-        Ok(Standing { state, boots, sequence, used, quota, keys, keys_max, store })
-    }
-
-    fn ask<'s, S: Sys>(
-        &mut self,
-        sys: &'s mut S,
-        op: Op<'_>,
-        deadline: Deadline,
-    ) -> Result<Reply<'s>, StateError> {
-        let nonce = Some(u64::from(self.nonces.next()));
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(StateError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != op.code() {
-            return Err(StateError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(StateError::Refused(status)),
-        }
+        let reply = self.ask(sys, Op::Status {}, deadline)?;
+        body!(reply, Reply::Status {
+            state, boots, sequence, used, quota, keys, keys_max, store_low, store_high
+        } => {
+            let store = [store_low, store_high];
+            Standing { state, boots, sequence, used, quota, keys, keys_max, store }
+        })
     }
 }

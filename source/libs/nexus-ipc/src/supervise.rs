@@ -1,18 +1,16 @@
 //! Asking the supervisor about services.
 
-use nexus_abi::{Handle, ServiceId, Sys};
-use nexus_wire::{
-    Status,
-    supervise::{Op, Reply, Request, Response, State},
-};
+use nexus_abi::{ServiceId, Sys};
+use nexus_wire::supervise::{Op, Protocol, Reply, State};
 
 use crate::{
-    CallError, Deadline,
-    call::{Nonces, answers, exchange, frame},
+    CallError, Connection, Deadline,
+    connection::{Spoken, body},
 };
 
-/// Version of the protocol spoken here.
-const VERSION: u8 = 1;
+impl Spoken for Protocol {
+    const VERSION: u8 = 1;
+}
 
 /// How a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,25 +41,9 @@ pub struct Measurements {
 }
 
 /// A connection to the supervisor.
-#[derive(Debug)]
-pub struct Client {
-    ep: Handle,
-    nonces: Nonces,
-}
+pub type Client = Connection<Protocol>;
 
 impl Client {
-    /// Over a CALL capability to it; `seed` starts the nonces.
-    #[must_use]
-    pub const fn new(ep: Handle, seed: u32) -> Self {
-        Client { ep, nonces: Nonces::new(seed) }
-    }
-
-    /// The CALL capability.
-    #[must_use]
-    pub const fn endpoint(&self) -> Handle {
-        self.ep
-    }
-
     /// Has `service` ended `after_ns` after the answer and started again `down_ns` after that.
     ///
     /// # Errors
@@ -87,12 +69,10 @@ impl Client {
         service: ServiceId,
         deadline: Deadline,
     ) -> Result<ServiceStatus, CallError> {
-        match self.ask(sys, Op::Status { service: service.0 }, deadline)? {
-            Reply::Status { state, incarnation, restarts } => {
-                Ok(ServiceStatus { state, incarnation, restarts })
-            }
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Status { service: service.0 }, deadline)?;
+        body!(reply, Reply::Status { state, incarnation, restarts } => {
+            ServiceStatus { state, incarnation, restarts }
+        })
     }
 
     /// What was measured, and the image at `index`.
@@ -105,13 +85,10 @@ impl Client {
         index: u8,
         deadline: Deadline,
     ) -> Result<Measurements, CallError> {
-        match self.ask(sys, Op::Measurements { index }, deadline)? {
-            Reply::Measurements { images, whole, log, policy, service, image } => {
-                let whole = whole == 1;
-                Ok(Measurements { images, whole, log, policy, service, image })
-            }
-            _ => Err(CallError::Protocol),
-        }
+        let reply = self.ask(sys, Op::Measurements { index }, deadline)?;
+        body!(reply, Reply::Measurements { images, whole, log, policy, service, image } => {
+            Measurements { images, whole: whole == 1, log, policy, service, image }
+        })
     }
 
     /// Ends the system: the answer comes first, then the journal's last checkpoint.
@@ -125,20 +102,5 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(), CallError> {
         self.ask(sys, Op::Shutdown { verdict }, deadline).map(|_| ())
-    }
-
-    fn ask<S: Sys>(&mut self, sys: &mut S, op: Op, deadline: Deadline) -> Result<Reply, CallError> {
-        let nonce = Some(self.nonces.next());
-        let len = Request { version: VERSION, nonce, op }.encode(frame(sys));
-        let bytes = exchange(sys, self.ep, len, deadline)?;
-        let reply = Response::decode(bytes).ok_or(CallError::Protocol)?;
-        answers((VERSION, nonce), (reply.version, reply.nonce))?;
-        if reply.body.code() != op.code() {
-            return Err(CallError::Protocol);
-        }
-        match reply.status {
-            Status::Ok => Ok(reply.body),
-            status => Err(CallError::Refused(status)),
-        }
     }
 }

@@ -6,8 +6,6 @@
     reason = "test code: a panic is a failed test"
 )]
 
-use std::sync::atomic::AtomicU64;
-
 use nexus_abi::{Call, Error, Handle, Return, Sys};
 use nexus_ipc::{
     Deadline,
@@ -41,23 +39,6 @@ impl Sys for Script {
     }
     fn now_ns(&mut self) -> u64 {
         1_000
-    }
-    fn map_bytes(&mut self, _: Handle, _: usize) -> Result<&'static [u8], Error> {
-        Err(Error::Denied)
-    }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
-    fn map_words(&mut self, _: Handle, _: usize) -> Result<&'static [AtomicU64], Error> {
-        Err(Error::Denied)
-    }
-    fn with_words(
-        &mut self,
-        _: Handle,
-        _: usize,
-        _: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error> {
-        Err(Error::Denied)
     }
 }
 

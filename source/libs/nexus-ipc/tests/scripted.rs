@@ -6,12 +6,10 @@
     reason = "test code: a panic is a failed test"
 )]
 
-use std::sync::atomic::AtomicU64;
-
 use nexus_abi::{Call, Error, Handle, Return, ServiceId, Sys};
 use nexus_ipc::{
     CallError, ConnectError, Deadline, connect, echo,
-    log::{self, AuditFilter, LogError},
+    log::{self, AuditFilter, AuditSearch, LogError},
     policy::{Allowed, Client, NotAllowed},
     supervise,
 };
@@ -71,23 +69,6 @@ impl Sys for Script<'_> {
     }
     fn now_ns(&mut self) -> u64 {
         1_000
-    }
-    fn map_bytes(&mut self, _: Handle, _: usize) -> Result<&'static [u8], Error> {
-        Err(Error::Denied)
-    }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
-    fn map_words(&mut self, _: Handle, _: usize) -> Result<&'static [AtomicU64], Error> {
-        Err(Error::Denied)
-    }
-    fn with_words(
-        &mut self,
-        _: Handle,
-        _: usize,
-        _: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error> {
-        Err(Error::Denied)
     }
 }
 
@@ -355,6 +336,21 @@ fn journal_refusals_and_wrong_nonces_are_errors() {
     assert_eq!(client.stats(&mut late, SOON), Err(LogError::Protocol));
     let mut dead = Script::new(|_, _| Return::Failed(Error::PeerDied));
     assert_eq!(client.stats(&mut dead, SOON), Err(LogError::Ipc(Error::PeerDied)));
+}
+
+#[test]
+fn test_reject_a_capability_pattern_beyond_its_field_and_send_nothing() {
+    let mut script = Script::new(logd);
+    let mut client = log::Client::new(EP, 1);
+    let longest = [b'c'; 48];
+    let search = AuditSearch { capability: &longest, ..AuditSearch::default() };
+    let _reached = client.audit_search(&mut script, &search, 1, SOON);
+    assert_eq!(script.deadlines.len(), 1);
+    let longer = [b'c'; 49];
+    let search = AuditSearch { capability: &longer, ..AuditSearch::default() };
+    let outcome = client.audit_search(&mut script, &search, 1, SOON);
+    assert_eq!(outcome.err(), Some(LogError::Argument));
+    assert_eq!(script.deadlines.len(), 1);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod codes;
 mod protocol;
 
 pub mod audit;
+mod codec;
 pub mod control;
 pub mod echo;
 mod fields;
@@ -30,6 +31,7 @@ mod status;
 pub mod supervise;
 pub mod text;
 
+pub use codec::Codec;
 pub(crate) use fields::split;
 pub use fields::{Bytes, Tail, Text};
 pub use frame::{Field, Flaw, Out, Request, Response, Zero};

@@ -281,6 +281,47 @@ macro_rules! protocol {
             }
         }
 
+        /// This protocol as a type; see [`Codec`](crate::Codec).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Protocol {}
+
+        impl $crate::Codec for Protocol {
+            type Op<$lt> = $op_enum $(<$ol>)?;
+            type Reply<$lt> = $reply_enum $(<$rl>)?;
+            type Status = $status;
+            type Nonce = $nonce;
+
+            #[inline(always)]
+            fn has_nonce(version: u8) -> bool {
+                has_nonce(version) == Some(true)
+            }
+
+            #[inline(always)]
+            fn asked(op: &Self::Op<'_>) -> u8 {
+                op.code()
+            }
+
+            #[inline(always)]
+            fn answered(reply: &Self::Reply<'_>) -> u8 {
+                reply.code()
+            }
+
+            #[inline(always)]
+            fn encode(
+                request: &$crate::Request<Self::Op<'_>, $nonce>,
+                frame: &mut [u8; $crate::FRAME_MAX],
+            ) -> usize {
+                request.encode(frame)
+            }
+
+            #[inline(always)]
+            fn decode(
+                frame: &[u8],
+            ) -> Option<$crate::Response<Self::Reply<'_>, $nonce, $status>> {
+                <Response>::decode(frame)
+            }
+        }
+
         impl Refusal {
             /// Writes the reply and returns its length in bytes.
             #[inline]

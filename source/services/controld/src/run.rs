@@ -185,7 +185,7 @@ fn status(error: LogError) -> Status {
     match error {
         LogError::Ipc(Error::TimedOut) => Status::TimedOut,
         LogError::Ipc(_) => Status::Unavailable,
-        LogError::Protocol => Status::Internal,
+        LogError::Protocol | LogError::Argument => Status::Internal,
         LogError::Refused(refused) => match refused {
             log::Status::Denied => Status::Denied,
             log::Status::Unavailable => Status::Unavailable,
