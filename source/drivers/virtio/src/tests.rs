@@ -60,22 +60,8 @@ impl Sys for Fake {
     fn now_ns(&mut self) -> u64 {
         0
     }
-    fn map_bytes(&mut self, _: Handle, _: usize) -> Result<&'static [u8], Error> {
-        Err(Error::Denied)
-    }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
     fn map_words(&mut self, _: Handle, len: usize) -> Result<&'static [AtomicU64], Error> {
         self.words.get(..len / 8).ok_or(Error::InvalidArgument)
-    }
-    fn with_words(
-        &mut self,
-        _: Handle,
-        _: usize,
-        _: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error> {
-        Err(Error::Denied)
     }
 }
 

@@ -53,7 +53,10 @@ pub struct Reply {
     pub cap: Handle,
 }
 
-/// The kernel as seen by one process. Provided methods only encode and decode.
+/// The kernel as seen by one process.
+///
+/// Provided methods only encode and decode, but for those that need an address space: where nothing
+/// else is said there is no memory to map, and they fail with `MissingRight`.
 pub trait Sys {
     /// The process's message frame.
     fn frame(&self) -> &[u8; FRAME_MAX];
@@ -68,30 +71,49 @@ pub trait Sys {
     /// # Errors
     /// `WrongState` if the VMO is not sealed, `InvalidArgument` if it is shorter than
     /// `len_bytes`, else what `vm_map` says.
-    fn map_bytes(&mut self, vmo: Handle, len_bytes: usize) -> Result<&'static [u8], Error>;
+    fn map_bytes(&mut self, _vmo: Handle, _len_bytes: usize) -> Result<&'static [u8], Error> {
+        Err(Error::MissingRight)
+    }
+
     /// As [`Sys::map_bytes`], as aligned little-endian words.
     ///
     /// # Errors
     /// As [`Sys::map_bytes`]; `len_bytes` must be a multiple of 8.
-    fn map_sealed_words(&mut self, vmo: Handle, len_bytes: usize) -> Result<&'static [u64], Error>;
+    fn map_sealed_words(
+        &mut self,
+        _vmo: Handle,
+        _len_bytes: usize,
+    ) -> Result<&'static [u64], Error> {
+        Err(Error::MissingRight)
+    }
+
     /// Maps a whole VMO as shared words, for the life of the process.
     ///
     /// # Errors
     /// As `vm_map`.
-    fn map_words(&mut self, vmo: Handle, len_bytes: usize) -> Result<&'static [AtomicU64], Error>;
+    fn map_words(
+        &mut self,
+        _vmo: Handle,
+        _len_bytes: usize,
+    ) -> Result<&'static [AtomicU64], Error> {
+        Err(Error::MissingRight)
+    }
+
     /// Maps a whole VMO as words, runs `f`, unmaps it again.
     ///
     /// # Errors
     /// As `vm_map`.
     fn with_words(
         &mut self,
-        vmo: Handle,
-        len_bytes: usize,
-        f: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error>;
+        _vmo: Handle,
+        _len_bytes: usize,
+        _f: &mut dyn FnMut(&[AtomicU64]),
+    ) -> Result<(), Error> {
+        Err(Error::MissingRight)
+    }
 
     /// Copies the first words of a sealed VMO through a view that is gone again afterwards; for
-    /// memory that somebody else hands over. Where nothing else is said there is no such memory.
+    /// memory that somebody else hands over.
     ///
     /// # Errors
     /// As [`Sys::map_bytes`].

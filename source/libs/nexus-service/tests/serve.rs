@@ -6,7 +6,7 @@
     reason = "test code: a panic is a failed test"
 )]
 
-use std::{collections::VecDeque, sync::atomic::AtomicU64};
+use std::collections::VecDeque;
 
 use nexus_abi::{Call, Error, Handle, Return, Sender, ServiceId, Sys, layout::FRAME_MAX};
 use nexus_ipc::policy::Client;
@@ -101,23 +101,6 @@ impl Sys for Script {
     }
     fn now_ns(&mut self) -> u64 {
         self.now_ns
-    }
-    fn map_bytes(&mut self, _: Handle, _: usize) -> Result<&'static [u8], Error> {
-        Err(Error::Denied)
-    }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
-    fn map_words(&mut self, _: Handle, _: usize) -> Result<&'static [AtomicU64], Error> {
-        Err(Error::Denied)
-    }
-    fn with_words(
-        &mut self,
-        _: Handle,
-        _: usize,
-        _: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error> {
-        Err(Error::Denied)
     }
 }
 

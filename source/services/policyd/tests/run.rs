@@ -182,14 +182,6 @@ impl Sys for Fake {
         assert_eq!((vmo, len), (slots::LANE_AUDIT, slots::LANE_AUDIT_BYTES));
         self.lane.ok_or(Error::BadHandle)
     }
-    fn with_words(
-        &mut self,
-        _: Handle,
-        _: usize,
-        _: &mut dyn FnMut(&[AtomicU64]),
-    ) -> Result<(), Error> {
-        Err(Error::MissingRight)
-    }
 }
 
 /// Said at every start while the key is one that anybody has.

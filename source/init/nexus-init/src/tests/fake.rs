@@ -177,12 +177,6 @@ impl Sys for Fake {
         }
         self.image.get(..len).ok_or(Error::InvalidArgument)
     }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
-    fn map_words(&mut self, _: Handle, _: usize) -> Result<&'static [AtomicU64], Error> {
-        Err(Error::Denied)
-    }
     fn with_words(
         &mut self,
         _: Handle,

@@ -136,15 +136,6 @@ impl Sys for Fake {
     fn now_ns(&mut self) -> u64 {
         0
     }
-    fn map_bytes(&mut self, _: Handle, _: usize) -> Result<&'static [u8], Error> {
-        Err(Error::Denied)
-    }
-    fn map_sealed_words(&mut self, _: Handle, _: usize) -> Result<&'static [u64], Error> {
-        Err(Error::Denied)
-    }
-    fn map_words(&mut self, _: Handle, _: usize) -> Result<&'static [AtomicU64], Error> {
-        Err(Error::Denied)
-    }
     fn with_words(
         &mut self,
         vmo: Handle,
