@@ -170,7 +170,7 @@ fn gather(rules: &[Rule]) -> BTreeMap<(u32, u32), Vec<usize>> {
 
 /// Precedence, settled once: an unconditional deny; else conditional denies before grants;
 /// an unconditional grant makes conditional ones idle; limited grants come last, so that a
-/// token is spent only where nothing else grants.
+/// token is spent only where nothing else grants, the bucket of fewest capabilities first.
 fn combine(
     found: &[usize],
     rules: &[Rule],
@@ -193,7 +193,9 @@ fn combine(
         Some(grant) => vec![grant],
         None => of(Effect::Allow).collect(),
     };
-    grants.sort_by_key(|(at, rule)| (rule.when.limit.is_some(), *at));
+    grants.sort_by(|(one, first), (other, second)| {
+        spending(first).cmp(&spending(second)).then(one.cmp(other))
+    });
     let links = of(Effect::Deny).chain(grants).map(|(at, rule)| Link {
         effect: rule.effect,
         rule: id(at),
@@ -203,6 +205,15 @@ fn combine(
         limit: rule.when.limit.map(|spec| bucket(at, spec)),
     });
     Cell::Chain(links.collect())
+}
+
+/// By what the rules say and not by where they stand: else moving a rule would change which
+/// bucket is left for the other capabilities that share one.
+fn spending(rule: &Rule) -> impl Ord + use<'_> {
+    let when = &rule.when;
+    let limit = when.limit.map(|limit| (limit.burst, limit.refill_ns));
+    let share = limit.map(|_| (rule.caps.len(), &rule.caps));
+    (limit.is_some(), share, limit, limit.map(|_| (when.all, when.none, when.until)))
 }
 
 /// Rules are numbered from 1; 0 is "no rule".
