@@ -50,11 +50,16 @@ fn found(text: &str) -> Vec<(Level, &'static str)> {
 
 /// One policy per lint that it, and nothing else, speaks about. The two that need more than
 /// rule files have tests of their own.
-const FINDINGS: [(&str, &str); 8] = [
+const FINDINGS: [(&str, &str); 10] = [
     ("broad-wildcard", "schema = 2\n[allow]\napp-a = [\"key.*\"]\n"),
     ("covered-rule", "schema = 2\n[allow]\n\"app-*\" = [\"fs.read\"]\napp-a = [\"fs.read\"]\n"),
     ("dead-allow", "schema = 2\n[allow]\napp-a = [\"fs.read\"]\n[deny]\n\"app-*\" = [\"fs.*\"]\n"),
     ("duplicate-rule", "[allow]\napp-a = [\"fs.read\", \"fs.read\"]\n"),
+    ("idle-deny", "schema = 2\n[deny]\napp-a = [\"fs.read\"]\n"),
+    (
+        "look-alike-names",
+        "schema = 2\n[groups]\napp_a = [\"app-b\"]\n[allow]\napp_a = [\"fs.read\"]\n",
+    ),
     ("unenforced-capability", "[allow]\napp-a = [\"later.do\"]\n"),
     ("unreviewed-rule", "[allow]\napp-a = [\"fs.read\"] # nx:unreviewed\n"),
     ("unused-definition", "schema = 2\n[groups]\nsome = [\"app-a\"]\n"),

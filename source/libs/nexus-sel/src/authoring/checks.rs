@@ -1,12 +1,12 @@
 //! What is wrong with rules that resolve: conflicts, duplicates, rules that decide nothing,
 //! broken assertions.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::authoring::diagnostics::Diagnostic;
 use crate::authoring::document::Never;
-use crate::authoring::model::{Cell, Model};
+use crate::authoring::model::{Cell, Link, Model};
 use crate::authoring::registry::Registered;
-use crate::authoring::resolve::{Scope, Written};
+use crate::authoring::resolve::{Reach, Scope, Written};
 use crate::decision::Effect;
 use crate::policy::Sensitivity;
 
@@ -58,14 +58,20 @@ pub(crate) fn lints(
     scope: &Scope<'_>,
     out: &mut Vec<Diagnostic>,
 ) {
-    let winners: BTreeSet<u32> =
-        model.cells.values().flat_map(Cell::rules).map(|(_, rule)| rule).collect();
+    let winners: BTreeSet<u32> = model.cells.values().flat_map(deciders).collect();
+    let allows = rules.iter().filter(|rule| rule.rule.effect == Effect::Allow);
+    let granted: HashSet<(u32, u32)> = allows.flat_map(pairs).collect();
     let reported: BTreeSet<_> =
         out.iter().filter_map(|d| Some(d.labels.first()?.place.order())).collect();
     for (id, rule) in (1_u32..).zip(rules) {
         let place = &rule.entry.capability.place;
         if !winners.contains(&id) && !reported.contains(&place.order()) {
-            out.extend(idle(rule, rules, model));
+            out.extend(idle(id, rules, model));
+        } else if rule.entry.effect == Effect::Deny
+            && !reported.contains(&place.order())
+            && !pairs(rule).any(|pair| granted.contains(&pair))
+        {
+            out.push(needless(rule));
         }
         if rule.entry.effect == Effect::Allow {
             out.extend(broad(rule, scope.caps));
@@ -108,9 +114,70 @@ fn unenforced(rule: &Written, caps: &[Registered]) -> Option<Diagnostic> {
     Some(found.help("grant it when its enforcer exists"))
 }
 
-fn idle(rule: &Written, rules: &[Written], model: &Model) -> Option<Diagnostic> {
+/// Every subject and capability that a rule speaks about.
+fn pairs(rule: &Written) -> impl Iterator<Item = (u32, u32)> + '_ {
+    let caps = &rule.rule.caps;
+    rule.rule.rows.iter().flat_map(move |row| caps.iter().map(move |cap| (*row, *cap)))
+}
+
+/// The rules of a cell that decide it in some situation.
+fn deciders(cell: &Cell) -> Vec<u32> {
+    match cell {
+        Cell::Rule(_, rule) => vec![*rule],
+        Cell::Chain(links) => {
+            let alive = (0..links.len()).filter(|at| master(links, *at).is_none());
+            alive.filter_map(|at| links.get(at)).map(|link| link.rule).collect()
+        }
+    }
+}
+
+/// The link that decides whenever the one at `at` would: an earlier one, or a wider one of the
+/// same effect.
+fn master(links: &[Link], at: usize) -> Option<&Link> {
+    let link = links.get(at)?;
+    let above = |(index, other): &(usize, &Link)| {
+        let earlier = *index < at;
+        let wider = other.effect == link.effect && !covers(link, other);
+        *index != at && covers(other, link) && (earlier || wider)
+    };
+    links.iter().enumerate().find(above).map(|(_, other)| other)
+}
+
+/// True if `wide` is in force whenever `narrow` is, and cannot run out of tokens.
+fn covers(wide: &Link, narrow: &Link) -> bool {
+    let lasts = match (wide.until, narrow.until) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(wide), Some(narrow)) => narrow <= wide,
+    };
+    let facts = wide.all & !narrow.all == 0 && wide.none & !narrow.none == 0;
+    lasts && facts && wide.limit.is_none()
+}
+
+/// The rule that decides instead of `id` in this cell.
+fn winner(cell: &Cell, id: u32) -> Option<(Effect, u32)> {
+    let Cell::Chain(links) = cell else { return cell.rules().next() };
+    let found = match links.iter().position(|link| link.rule == id) {
+        Some(at) => master(links, at),
+        // Left out of the chain beside a grant without conditions.
+        None => links.last(),
+    };
+    found.map(|link| (link.effect, link.rule))
+}
+
+/// A deny of what nobody allows.
+fn needless(rule: &Written) -> Diagnostic {
+    let (subject, capability) = (&rule.entry.subject.text, &rule.entry.capability);
+    let message = format!("nothing allows `{}` to `{subject}`", capability.text);
+    Diagnostic::warning("idle-deny", message)
+        .at(&capability.place, "forbids what is refused anyway")
+        .help("deny is the default; so that nobody ever grants it, say `[[never]]`")
+}
+
+fn idle(id: u32, rules: &[Written], model: &Model) -> Option<Diagnostic> {
+    let rule = rules.get(id.checked_sub(1)? as usize)?;
     let at = (*rule.rule.rows.first()?, *rule.rule.caps.first()?);
-    let (effect, winner) = model.cells.get(&at)?.rules().next()?;
+    let (effect, winner) = winner(model.cells.get(&at)?, id)?;
     let winner = rules.get(winner.checked_sub(1)? as usize)?;
     let dead = effect == Effect::Deny && rule.entry.effect == Effect::Allow;
     let (code, what) =
@@ -155,9 +222,9 @@ pub(crate) fn assertions(
         let caps: Vec<Option<Vec<u32>>> =
             never.capabilities.iter().map(|word| scope.capability(word)).collect();
         let subjects: Vec<Option<Vec<u32>>> =
-            never.subjects.iter().map(|word| scope.subject(word)).collect();
+            never.subjects.iter().map(|word| scope.subject(word, Reach::Everybody)).collect();
         let except: Vec<Option<Vec<u32>>> =
-            never.except.iter().map(|word| scope.subject(word)).collect();
+            never.except.iter().map(|word| scope.subject(word, Reach::Services)).collect();
         let complete =
             [&caps, &subjects, &except].iter().all(|list| list.iter().all(Option::is_some));
         if !complete || !judge {

@@ -68,6 +68,7 @@ pub(crate) struct Document {
 const TOP: &[&str] =
     &["schema", "version", "groups", "facts", "gates", "allow", "deny", "never", "lints"];
 const ENTRY: &[&str] = &["capability", "target", "when", "until", "limit"];
+const NO_RULE: &str = "an empty list would be no rule";
 const LIST: &str = "selftest-client = [\"ipc.core\"]";
 
 /// Reads a rule file.
@@ -140,6 +141,9 @@ fn entries(
             quote_it(reader, &subject, value);
             continue;
         }
+        if !full && subject.text.contains('*') {
+            needs_schema_2(reader, &subject.place, "a glob");
+        }
         let what = format!("the entry of `{}`", subject.text);
         for item in reader.list(value, &what, LIST) {
             entry(reader, (effect, &subject), item, full, &mut out.entries);
@@ -199,18 +203,15 @@ fn conditional(
     let owner = Word { text: "a rule".into(), place: place.clone() };
     reader.only(table, "a rule", ENTRY);
     let Some(capability) = reader.required(table, &owner, "capability") else { return };
-    let mut capabilities = reader.words(capability, "`capability`", "capability = \"fs.read\"");
+    let mut capabilities =
+        reader.some_words(capability, "`capability`", "capability = \"fs.read\"", NO_RULE);
     if let Some(value) = table.get("target") {
-        let targets = reader.words(value, "`target`", "target = \"execd\"");
-        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
-            empty_list(reader, value, "`target`", "no target at all would be no rule");
-        }
+        let targets = reader.some_words(value, "`target`", "target = \"execd\"", NO_RULE);
         capabilities = targeted(&capabilities, &targets);
     }
-    let when = table.get("when").map(|v| reader.words(v, "`when`", "when = \"bring-up\""));
-    if let (Some([]), Some(value)) = (when.as_deref(), table.get("when")) {
-        empty_list(reader, value, "`when`", "no gate at all would be no condition");
-    }
+    let no_gate = "no gate at all would be no condition";
+    let when = table.get("when");
+    let when = when.map(|v| reader.some_words(v, "`when`", "when = \"bring-up\"", no_gate));
     let until = table.get("until").and_then(|v| reader.moment(v, "`until`"));
     let limit = table.get("limit").and_then(|v| limit(reader, v));
     for capability in capabilities {
@@ -256,12 +257,6 @@ fn limit(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<LimitSpec> {
     Some(LimitSpec { burst, refill_ns: per.div_ceil(count) })
 }
 
-fn empty_list(reader: &mut Reader<'_>, value: &Value<'_>, what: &str, why: &str) {
-    let place = reader.place(value.span());
-    let found = Diagnostic::error("empty-list", format!("{what} is empty"));
-    reader.out.push(found.at(&place, why));
-}
-
 fn groups(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Group> {
     const EXAMPLE: &str = "selftest = [\"selftest-client\", \"selftest-peer\"]";
     let Some(table) = reader.table(value, "`[groups]`", "[groups]") else { return Vec::new() };
@@ -269,10 +264,8 @@ fn groups(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Group> {
     for (key, value) in table.iter() {
         let name = reader.key(key);
         reader.named(&name, "group");
-        let members = reader.words(value, "a group", EXAMPLE);
-        if members.is_empty() && value.get_ref().is_array() {
-            empty_list(reader, value, "the group", "list the services it stands for");
-        }
+        let why = "list the services it stands for";
+        let members = reader.some_words(value, "the group", EXAMPLE, why);
         groups.push(Group { name, members });
     }
     groups
@@ -336,14 +329,16 @@ fn nevers(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Never> {
         let owner = Word { text: "never".into(), place: place.clone() };
         reader.only(table, "an assertion", &["capability", "subject", "except", "reason"]);
         let capability = reader.required(table, &owner, "capability");
-        let capabilities = capability.map(|v| reader.words(v, "`capability`", "\"crypto.sign\""));
-        let list = |reader: &mut Reader<'_>, key| {
-            table
-                .get(key)
-                .map(|v| reader.words(v, "subjects", "\"selftest-*\""))
-                .unwrap_or_default()
+        let capabilities = capability.map(|v| {
+            let why = "an assertion about nothing always holds";
+            reader.some_words(v, "`capability`", "\"crypto.sign\"", why)
+        });
+        let mut list = |key, what, why| {
+            let value = table.get(key);
+            value.map(|v| reader.some_words(v, what, "\"selftest-*\"", why)).unwrap_or_default()
         };
-        let (subjects, except) = (list(reader, "subject"), list(reader, "except"));
+        let subjects = list("subject", "`subject`", "leave it out to mean everybody");
+        let except = list("except", "`except`", "leave it out to except nobody");
         let reason = reader.required(table, &owner, "reason");
         let reason = reason.and_then(|v| reader.prose(v, "`reason`")).unwrap_or_default();
         let capabilities = capabilities.unwrap_or_default();

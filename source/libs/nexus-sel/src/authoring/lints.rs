@@ -43,11 +43,13 @@ const UNUSED_EXCEPTION: &str = "unused-exception";
 
 /// Every lint, by name. Each warns unless `[lints]` says otherwise; `docs/policy-lints.md`
 /// shows for each what it finds and what to do.
-pub const LINTS: [Lint; 10] = [
+pub const LINTS: [Lint; 12] = [
     lint("broad-wildcard", "a wildcard grants a capability of high sensitivity"),
     lint("covered-rule", "a rule decides nothing, because another already says the same"),
     lint("dead-allow", "an allow decides nothing, because a deny covers all of it"),
     lint("duplicate-rule", "the same rule is written twice"),
+    lint("idle-deny", "a deny of what nothing allows"),
+    lint("look-alike-names", "two names that a reader can take for each other"),
     lint("unenforced-capability", "a grant of a reserved capability: nobody asks for it yet"),
     lint("unreviewed-rule", "a rule that `nx policy draft` wrote and nobody has looked at"),
     lint(UNTESTED, "no expected decision depends on the rule"),

@@ -9,6 +9,7 @@ mod emit;
 pub mod expect;
 mod explain;
 mod lints;
+mod look_alike;
 mod model;
 mod perfect;
 mod reader;
@@ -34,7 +35,7 @@ use crate::decision::Effect;
 use document::Document;
 use lints::Lints;
 use reader::Reader;
-use resolve::{Scope, Written};
+use resolve::{Reach, Scope, Written};
 
 /// The registry's file name.
 pub const REGISTRY: &str = "capabilities.toml";
@@ -301,7 +302,7 @@ fn build(
     let mut scope = Scope::new(caps, &rows, services.len(), system, documents);
     let entries = documents.iter().flat_map(|document| &document.entries);
     documents.iter().flat_map(|document| &document.subjects).for_each(|word| {
-        let _ = scope.subject(word);
+        let _ = scope.subject(word, Reach::Services);
     });
     let mut lost_deny = false;
     let mut written = Vec::new();
@@ -336,7 +337,7 @@ fn build(
     found.append(&mut scope.out);
     if !found.iter().any(|item| item.level == Level::Error) {
         // Lints are about a policy that builds; beside errors they would be follow-up noise.
-        scope.report_unused();
+        scope.report_definitions();
         found.append(&mut scope.out);
         checks::lints(&written, &model, &scope, &mut found);
     }

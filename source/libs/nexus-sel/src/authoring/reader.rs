@@ -151,6 +151,22 @@ impl<'a> Reader<'a> {
         list.iter().filter_map(|item| self.word(item, what, example)).collect()
     }
 
+    /// As [`Reader::words`], at least one; `why` says what an empty list would mean.
+    pub(crate) fn some_words(
+        &mut self,
+        value: &Value<'_>,
+        what: &str,
+        example: &str,
+        why: &str,
+    ) -> Vec<Word> {
+        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
+            let place = self.place(value.span());
+            let found = Diagnostic::error("empty-list", format!("{what} is empty"));
+            self.out.push(found.at(&place, why));
+        }
+        self.words(value, what, example)
+    }
+
     /// A text that is there for people: not empty.
     pub(crate) fn prose(&mut self, value: &Value<'_>, what: &str) -> Option<String> {
         let word = self.word(value, what, "\"one sentence\"")?;

@@ -10,7 +10,7 @@ use crate::authoring::spelling::{check_name, glob, suggest};
 use crate::bounds::MAX_DEFINITIONS;
 use crate::decision::Effect;
 
-use super::SystemNames;
+use super::{SystemNames, look_alike};
 
 /// A rule with the words it was written in.
 #[derive(Clone, Debug)]
@@ -26,12 +26,30 @@ pub(crate) struct Scope<'a> {
     pub(crate) rows: &'a [String],
     services: usize,
     row_of: BTreeMap<&'a str, u32>,
-    groups: BTreeMap<String, Definition<Vec<u32>>>,
+    groups: BTreeMap<String, Definition<Members>>,
     gates: BTreeMap<String, Definition<(u64, u64)>>,
     /// Names, owner ids and uses, by bit.
     pub(crate) facts: Vec<(String, u64)>,
     fact_places: Vec<Definition<()>>,
     pub(crate) out: Vec<Diagnostic>,
+}
+
+/// What a subject word stands for.
+#[derive(Clone, Default)]
+struct Members {
+    rows: Vec<u32>,
+    /// Said by `*` alone.
+    everybody: bool,
+}
+
+/// How far `*` reaches. A star grants to what the manifest names; what forbids leaves nobody
+/// out, the classes of ids included.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Reach {
+    /// The services of the manifest.
+    Services,
+    /// Those, and every class.
+    Everybody,
 }
 
 struct Definition<T> {
@@ -157,10 +175,12 @@ impl<'a> Scope<'a> {
             return self.twice("group", name, &first);
         }
         // Members are services, classes and globs: groups do not nest, so nothing can cycle.
+        let everybody = group.members.iter().any(|word| word.text == "*");
         let rows = group.members.iter().filter_map(|word| self.member(word)).flatten();
-        let mut value: Vec<u32> = rows.collect();
-        value.sort_unstable();
-        value.dedup();
+        let mut rows: Vec<u32> = rows.collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let value = Members { rows, everybody };
         let place = name.place.clone();
         self.groups.insert(name.text.clone(), Definition { place, value, used: false });
     }
@@ -176,12 +196,18 @@ impl<'a> Scope<'a> {
     }
 
     /// The rows a subject stands for.
-    pub(crate) fn subject(&mut self, word: &Word) -> Option<Vec<u32>> {
-        if let Some(group) = self.groups.get_mut(&word.text) {
-            group.used = true;
-            return Some(group.value.clone());
+    pub(crate) fn subject(&mut self, word: &Word, reach: Reach) -> Option<Vec<u32>> {
+        let members = match self.groups.get_mut(&word.text) {
+            Some(group) => {
+                group.used = true;
+                group.value.clone()
+            }
+            None => Members { rows: self.member(word)?, everybody: word.text == "*" },
+        };
+        if members.everybody && reach == Reach::Everybody {
+            return Some((0..self.rows.len() as u32).collect());
         }
-        self.member(word)
+        Some(members.rows)
     }
 
     fn unknown_subject(&mut self, word: &Word) -> Option<Vec<u32>> {
@@ -192,9 +218,13 @@ impl<'a> Scope<'a> {
         let names =
             self.rows.iter().map(String::as_str).chain(self.groups.keys().map(String::as_str));
         let names: Vec<&str> = names.collect();
-        let help = suggest(&word.text, names).unwrap_or_else(|| {
-            "a service is declared in recipes/system.toml first, a group in `[groups]`".to_owned()
-        });
+        let help = if self.groups.contains_key(&word.text) {
+            "groups do not nest: list the services".to_owned()
+        } else {
+            suggest(&word.text, names).unwrap_or_else(|| {
+                "a service is declared in recipes/system.toml first, a group in `[groups]`".into()
+            })
+        };
         let found =
             Diagnostic::error("unknown-service", format!("`{}` is not a service", word.text))
                 .at(&word.place, "not in recipes/system.toml, nor a group")
@@ -299,7 +329,8 @@ impl<'a> Scope<'a> {
 
     /// A whole rule; everything wrong with it is reported.
     pub(crate) fn rule(&mut self, entry: &Entry) -> Option<Written> {
-        let rows = self.subject(&entry.subject);
+        let reach = if entry.effect == Effect::Deny { Reach::Everybody } else { Reach::Services };
+        let rows = self.subject(&entry.subject, reach);
         let caps = self.capability(&entry.capability);
         if caps.is_some() && entry.capability.text == "*" && entry.effect == Effect::Allow {
             let found = Diagnostic::error("allow-everything", "an allow cannot be for everything")
@@ -324,18 +355,29 @@ impl<'a> Scope<'a> {
         complete.then(|| Written { entry: entry.clone(), rule })
     }
 
-    /// Definitions that nothing refers to.
-    pub(crate) fn report_unused(&mut self) {
+    /// Definitions that nothing refers to, and names that look like others.
+    pub(crate) fn report_definitions(&mut self) {
         let groups = self.groups.iter().map(|(name, d)| ("group", name, &d.place, d.used));
         let gates = self.gates.iter().map(|(name, d)| ("gate", name, &d.place, d.used));
         let facts = self.facts.iter().zip(&self.fact_places);
         let facts = facts.map(|((name, _), d)| ("fact", name, &d.place, d.used));
-        let unused = groups.chain(gates).chain(facts).filter(|(.., used)| !used);
-        let found = unused.map(|(what, name, place, _)| {
-            Diagnostic::warning("unused-definition", format!("{what} `{name}` is not used"))
-                .at(place, "")
-        });
-        self.out.extend(found.collect::<Vec<_>>());
+        let unused = groups.clone().chain(gates.clone()).chain(facts.clone());
+        let mut found = Vec::new();
+        for (what, name, place, _) in unused.filter(|(.., used)| !used) {
+            let message = format!("{what} `{name}` is not used");
+            let unused = Diagnostic::warning("unused-definition", message);
+            found.push(unused.at(place, "nothing refers to it").help("use it, or remove it"));
+        }
+        let caps = self.caps.iter().map(|cap| (cap.name.as_str(), Some(&cap.place)));
+        look_alike::check("capability", caps.collect(), &mut found);
+        let rows = self.rows.iter().map(|row| (row.as_str(), None));
+        let groups = groups.map(|(_, name, place, _)| (name.as_str(), Some(place)));
+        look_alike::check("subject", groups.chain(rows).collect(), &mut found);
+        let gates = gates.map(|(_, name, place, _)| (name.as_str(), Some(place)));
+        look_alike::check("gate", gates.collect(), &mut found);
+        let facts = facts.map(|(_, name, place, _)| (name.as_str(), Some(place)));
+        look_alike::check("fact", facts.collect(), &mut found);
+        self.out.append(&mut found);
     }
 }
 
