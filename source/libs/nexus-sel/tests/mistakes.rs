@@ -139,3 +139,58 @@ policyd = [\"*\", 7, { capability = \"fs.read\", wen = \"x\" }]\n\
 \"no*\" = [\"route.nobody\"]\n";
     golden("many-mistakes", &try_bytes(base.as_bytes().to_vec()));
 }
+
+/// The mistake an editor makes most often: one finding, where the bracket is missing.
+#[test]
+fn test_reject_a_list_that_is_not_closed() {
+    let from = "\"policy.delegate\", \"proc.spawn\"]";
+    golden("11-list-not-closed", &edited(from, "\"policy.delegate\", \"proc.spawn\""));
+    let last = format!("{}\n[groups]\nmore = [\n  \"logd\",\n", "schema = 2\n");
+    let errors = try_bytes(last.into_bytes());
+    assert_eq!(errors.items.len(), 1, "{errors}");
+    assert!(errors.to_string().contains("base.toml:4:8"), "{errors}");
+}
+
+#[test]
+fn test_reject_what_is_not_toml_with_one_finding_a_file() {
+    for (base, message, help) in [
+        ("[allow]\nlogd = [\"ipc.core\n", "this string is not closed", "ends on the line"),
+        ("[allow]\nlogd = ['ipc.core\n", "this string is not closed", "ends on the line"),
+        ("[allow]\nlogd = [ipc.core]\n", "in quotes", "write `\"ipc.core\"`"),
+        ("[allow]\nlogd = \"ipc.core\", \"x\"\n", "newline", "several values go into a list"),
+        ("[allow]\nlogd = [\"ipc.core\" \"x\"]\nno such = 7\n", "missing comma", ""),
+        ("[allow]\nlogd = [{ capability = \"x\"\n[deny]\n", "this table is not closed", "`}`"),
+    ] {
+        let errors = try_bytes(base.into());
+        let text = errors.to_string();
+        assert_eq!(errors.items.len(), 1, "{text}");
+        assert!(text.starts_with("error[syntax]: "), "{text}");
+        assert!(text.contains(message) && text.contains(help), "{text}");
+    }
+}
+
+/// Names in one file that another file, the broken one, may define are not judged.
+#[test]
+fn test_reject_syntax_before_meaning() {
+    let registry = Input::new("recipes/policy/capabilities.toml", recipe("capabilities.toml"));
+    let rules = [("a.toml", "[groups\n"), ("b.toml", "[allow]\nteam = [\"ipc.core\"]\n")];
+    let rules = rules.map(|(name, text)| Input::new(name, text)).to_vec();
+    let errors = compile(registry, rules, &system()).unwrap_err();
+    let codes: Vec<&str> = errors.items.iter().map(|item| item.code).collect();
+    assert_eq!(codes, ["syntax"], "{errors}");
+}
+
+#[test]
+fn test_reject_a_table_that_is_opened_twice() {
+    let errors = try_bytes(b"schema = 2\n[ allow ]\n[deny]\n[allow]\n".to_vec());
+    let places: Vec<_> = errors.items[0].labels.iter().map(|l| errors.position(&l.place)).collect();
+    let lines: Vec<usize> = places.iter().map(|at| at.line).collect();
+    assert_eq!(lines, [4, 2], "{errors}");
+}
+
+#[test]
+fn test_reject_a_directory_that_is_not_there_in_one_sentence() {
+    let errors = compile_dir(Path::new("no/such/directory"), &system()).unwrap_err();
+    assert_eq!(errors.items.len(), 1, "{errors}");
+    assert!(errors.to_string().starts_with("error[missing-file]: no/such/directory"), "{errors}");
+}

@@ -2,6 +2,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::authoring::snippet::{Snippet, visible};
+
 /// A recipe file as read: the name shown to people, and its bytes as text.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -192,12 +194,14 @@ impl Diagnostics {
             } else if shown.is_some_and(|(_, line)| line != at.line) {
                 writeln!(f, "{:width$} ::: line {}, column {}", "", at.line, at.column)?;
             }
-            if shown != Some((label.place.source, at.line)) {
-                let source = self.sources.get(label.place.source);
-                let line = source.map_or("", |source| source.line(at.line));
-                writeln!(f, "{:width$} | {}", at.line, visible(line))?;
+            let snippet = self.snippet(label, at);
+            if shown != Some((label.place.source, at.line)) || !snippet.whole {
+                writeln!(f, "{:width$} | {}", at.line, snippet.text)?;
             }
-            self.carets(label, at, width, shown.is_none(), f)?;
+            let mark = if shown.is_none() { "^" } else { "-" }.repeat(snippet.marked);
+            let (before, text) = (snippet.before, visible(&label.text));
+            let note = format!("{:width$} | {:before$}{mark} {text}", "", "");
+            writeln!(f, "{}", note.trim_end())?;
             shown = Some((label.place.source, at.line));
         }
         if !item.labels.is_empty() && !item.help.is_empty() {
@@ -209,27 +213,15 @@ impl Diagnostics {
         Ok(())
     }
 
-    /// Carets under the place and its text; secondary places get dashes.
-    fn carets(
-        &self,
-        label: &Label,
-        at: Position,
-        width: usize,
-        first: bool,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
-        let source = self.sources.get(label.place.source);
-        let line = source.map_or("", |source| source.line(at.line));
-        let length = source
-            .and_then(|source| source.text.get(label.place.span.clone()))
-            .map_or(1, |marked| {
-                marked.lines().next().map_or(1, |line| line.chars().count()).max(1)
-            });
-        let column = at.column.saturating_sub(1);
-        let room = line.chars().count().saturating_sub(column).max(1);
-        let mark = if first { "^" } else { "-" }.repeat(length.min(room));
-        let note = format!("{:width$} | {:column$}{mark} {}", "", "", visible(&label.text));
-        writeln!(f, "{}", note.trim_end())
+    /// The line of a label, and the characters of it that the label is about.
+    fn snippet(&self, label: &Label, at: Position) -> Snippet {
+        let Some(source) = self.sources.get(label.place.source) else {
+            return Snippet::new("", 0..0);
+        };
+        let marked = source.text.get(label.place.span.clone()).unwrap_or("");
+        let length = marked.lines().next().map_or(0, |line| line.chars().count());
+        let start = at.column.saturating_sub(1);
+        Snippet::new(source.line(at.line), start..start.saturating_add(length))
     }
 }
 
@@ -256,31 +248,4 @@ impl std::error::Error for Diagnostics {}
 
 fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-/// Text as it may go to a terminal: one column per character, nothing that moves the
-/// cursor, hides or reorders.
-fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\t' {
-                ' '
-            } else if is_hidden(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
-}
-
-/// Control, zero width, or bidirectional override.
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        )
 }

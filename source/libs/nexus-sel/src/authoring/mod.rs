@@ -16,7 +16,9 @@ mod reader;
 mod registry;
 mod reopen;
 mod resolve;
+mod snippet;
 mod spelling;
+mod syntax;
 mod unreviewed;
 
 use std::path::Path;
@@ -114,16 +116,13 @@ pub struct Compiled {
 /// Every error of every file, in one run.
 pub fn compile_dir(policy_dir: &Path, system: &SystemNames) -> Result<Compiled, Diagnostics> {
     let mut found = Vec::new();
+    let paths = rule_files(policy_dir).map_err(|error| {
+        let message = format!("{} cannot be read: {error}", policy_dir.display());
+        let help = format!("a policy is a directory of `{REGISTRY}` and rule files");
+        let item = Diagnostic::error("missing-file", message).help(help);
+        Diagnostics { sources: Vec::new(), items: vec![item] }
+    })?;
     let registry = read_file(&policy_dir.join(REGISTRY), &mut found);
-    let paths = match rule_files(policy_dir) {
-        Ok(paths) => paths,
-        Err(error) => {
-            let message = format!("{} cannot be read: {error}", policy_dir.display());
-            let help = format!("a policy is a directory of `{REGISTRY}` and rule files");
-            found.push(Diagnostic::error("missing-file", message).help(help));
-            Vec::new()
-        }
-    };
     let rules: Vec<Input> = paths.iter().filter_map(|path| read_file(path, &mut found)).collect();
     compile_with(registry, rules, system, found)
 }
@@ -207,7 +206,10 @@ fn compile_with(
             documents.push(document::read(&mut reader));
         }
     }
-    let unreadable = no_registry || sources.iter().any(|(_, readable)| !readable);
+    // Half a vocabulary or half the rules would only produce follow-up noise.
+    let unreadable = no_registry
+        || sources.iter().any(|(_, readable)| !readable)
+        || found.iter().any(|item| item.code == "syntax");
     let mut built = build(&caps, &documents, system, found, unreadable);
     let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
     unreviewed::check(&sources, &mut built.found);
@@ -296,7 +298,6 @@ fn build(
     rows.extend(classes.iter().map(|(name, ..)| name.clone()));
     let version = version(documents, &mut found);
     if unreadable {
-        // Half a vocabulary or half the rules would only produce follow-up noise.
         return Built { found, written: Vec::new(), model: Model::default() };
     }
     let mut scope = Scope::new(caps, &rows, services.len(), system, documents);

@@ -7,6 +7,7 @@ use toml::value::{Datetime, Offset};
 
 use crate::authoring::diagnostics::{Diagnostic, Place, Source};
 use crate::authoring::spelling::{check_name, nearest};
+use crate::authoring::syntax;
 
 /// A text of the author and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,27 +26,14 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The document, as far as it can be understood; syntax errors are reported, all of them.
+    /// The document; an empty one if it is not TOML, which is reported.
     pub(crate) fn parse(&mut self) -> Spanned<DeTable<'a>> {
         let (document, errors) = DeTable::parse_recoverable(&self.source.text);
-        for error in errors {
-            let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
-            let span = error.span().unwrap_or(0..0);
-            let place = self.place(span.clone());
-            if !message.contains("duplicate key") {
-                self.out.push(Diagnostic::error("syntax", message).at(&place, ""));
-                continue;
-            }
-            let key = self.source.text.get(place.span.clone()).unwrap_or("").to_owned();
-            let mut found = Diagnostic::error("duplicate-key", format!("`{key}` is written twice"));
-            found = found.at(&place, "again here");
-            if let Some(first) = earlier(document.get_ref(), &key, span.start) {
-                found = found.at(&self.place(first), "first here");
-            }
-            let help = "nothing replaces anything here: merge the two into one";
-            self.out.push(found.help(help));
+        if syntax::report(self, document.get_ref(), errors) {
+            document
+        } else {
+            Spanned::new(0..0, DeTable::new())
         }
-        document
     }
 
     /// A span without the quotes around a string.
@@ -254,15 +242,6 @@ impl<'a> Reader<'a> {
         }
         parsed
     }
-}
-
-/// The last key of this name before `end`, anywhere in the document.
-fn earlier(table: &DeTable<'_>, name: &str, end: usize) -> Option<Range<usize>> {
-    let below = table
-        .values()
-        .filter_map(|value| value.get_ref().as_table().and_then(|table| earlier(table, name, end)));
-    let here = table.keys().filter(|key| key.get_ref().as_ref() == name).map(Spanned::span);
-    here.chain(below).filter(|span| span.start < end).max_by_key(|span| span.start)
 }
 
 fn duration_ns(text: &str) -> Option<u64> {

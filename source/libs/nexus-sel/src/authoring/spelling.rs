@@ -1,5 +1,5 @@
 //! What a name may look like, why one was refused, and what was probably meant.
-use crate::authoring::diagnostics::is_hidden;
+use crate::authoring::snippet::is_hidden;
 use crate::bounds::MAX_NAME_BYTES;
 use crate::name::is_name_byte;
 
