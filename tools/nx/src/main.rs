@@ -7,6 +7,7 @@
 
 mod audit_cli;
 mod bench;
+mod colour;
 mod completions;
 mod gen_docs;
 mod image;

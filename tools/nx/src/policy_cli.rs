@@ -9,6 +9,7 @@ mod check;
 mod describe;
 mod diff;
 mod draft;
+mod explain;
 mod fmt;
 mod git;
 mod matrix;
@@ -25,11 +26,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use describe::counted;
 use nexus_manifest::authoring::System;
-use nexus_sel::{
-    Facts, NoLimits, Policy,
-    authoring::{self, Compiled, Diagnostics, Level, Model, expect, suggest},
-};
+use nexus_sel::authoring::{self, Compiled, Diagnostics, Level, expect};
 use side::{Failure, Place};
 
 use crate::policy;
@@ -42,6 +41,9 @@ const FAULTY: u8 = 1;
 const USAGE: u8 = 2;
 /// The decision is a deny.
 const DENIED: u8 = 3;
+
+/// The blob, if nobody says where.
+const BLOB: &str = "build/policy.blob";
 
 /// Check, build, explain, test, compare and show the policy
 #[derive(Debug, clap::Args)]
@@ -67,7 +69,7 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Parse, resolve and lint; nothing is written
+    /// Parse, resolve, lint and run the tests; nothing is written
     Check(check::CheckArgs),
     /// Compile to a blob, and write the places of its rules beside it
     #[command(after_help = "\
@@ -81,7 +83,7 @@ says where each rule stands.
 Exit status: 0 written, 1 the policy has faults, 2 wrong usage")]
     Build {
         /// Where the blob goes
-        #[arg(long, short, default_value = "build/policy.blob")]
+        #[arg(long, short, default_value = BLOB)]
         output: PathBuf,
     },
     /// Say what the evaluator decides, and which rules speak about it
@@ -89,9 +91,11 @@ Exit status: 0 written, 1 the policy has faults, 2 wrong usage")]
 Examples:
   nx policy explain selftest-client crypto.sign
   nx policy explain selftest-client route --target logd
-  nx policy explain selftest-client device.keygen --fact bring-up
+  nx policy explain selftest-client device.key.reload --fact bring-up
   nx policy explain --record trail.nxa#17
   nx policy explain --record '[2] audit v1 op=check decision=deny ...'
+
+Facts that are not given do not hold, and every limit has all its tokens.
 
 A record names its policy by the beginning of its digest. The policy directory is looked at first,
 then the newest 200 commits that changed it; a policy that is nowhere is an error, because its
@@ -99,10 +103,10 @@ rule numbers mean nothing elsewhere.
 
 Exit status: 0 allowed (--record: explained)
              1 the policy has faults (--record: no such policy, or no such rule)
-             2 wrong usage
+             2 wrong usage; no such service, capability or fact
              3 denied")]
     Explain {
-        /// Service name or id
+        /// Service name, `bundle`, or id
         #[arg(required_unless_present = "record")]
         subject: Option<String>,
         /// Capability name
@@ -118,8 +122,10 @@ Exit status: 0 allowed (--record: explained)
         /// A fact that holds; repeat for more
         #[arg(long = "fact", value_name = "FACT")]
         facts: Vec<String>,
-        /// Seconds since 1970, for expiring rules (unknown if not given)
-        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        /// The time, for rules that expire: seconds since 1970 or 2027-01-31T12:00:00Z (unknown if
+        /// not given)
+        #[arg(long, value_name = "TIME", value_parser = explain::at, default_value = "0",
+              hide_default_value = true)]
         at: u64,
     },
     /// Run the expected decisions in the directory's `tests/`
@@ -159,9 +165,9 @@ pub(crate) fn run(root: &Path, args: &PolicyArgs) -> u8 {
         Command::Matrix(of) => matrix::run(place, args.json, of),
         Command::Schema(of) => schema::run(place, args.json, of),
         Command::Fmt(of) => fmt::run(place, args.json, of),
-        Command::Blob(of) => blob::run(root, args.json, of).map_err(Failure::Text),
+        Command::Blob(of) => blob::run(root, args.json, of),
         Command::Explain { record: Some(text), .. } => record::run(place, args.json, text),
-        _ => return on_tree(root, args),
+        _ => on_tree(root, args),
     };
     done.unwrap_or_else(|failure| failed(args.json, failure))
 }
@@ -182,32 +188,33 @@ fn failed(json: bool, failure: Failure) -> u8 {
 }
 
 /// Commands about the policy directory itself.
-fn on_tree(root: &Path, args: &PolicyArgs) -> u8 {
-    let outcome = System::load(root).map_err(|faults| faults.to_string()).and_then(|system| {
-        match authoring::compile_dir(&locate(root, &args.dir), &policy::names(&system)) {
-            Ok(compiled) => command(root, args, &compiled),
-            Err(faults) => {
-                show_faults(args.json, &faults);
-                Ok(FAULTY)
-            }
+fn on_tree(root: &Path, args: &PolicyArgs) -> Result<u8, Failure> {
+    let dir = locate(root, &args.dir);
+    if !dir.is_dir() {
+        let help = "a policy is a directory of `capabilities.toml` and rule files";
+        return Err(Failure::Usage(format!("{}: no such directory; {help}", args.dir.display())));
+    }
+    let system = System::load(root).map_err(|faults| Failure::Text(faults.to_string()))?;
+    match authoring::compile_dir(&dir, &policy::names(&system)) {
+        Ok(compiled) => command(root, args, &compiled),
+        Err(faults) => {
+            show_faults(args.json, &faults);
+            Ok(FAULTY)
         }
-    });
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {}", error.trim_end());
-        FAULTY
-    })
+    }
 }
 
-fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, String> {
+fn command(root: &Path, args: &PolicyArgs, compiled: &Compiled) -> Result<u8, Failure> {
     match &args.command {
         Command::Check(of) => Ok(check::run(&locate(root, &args.dir), args.json, compiled, of)),
-        Command::Build { output } => build(root, args.json, compiled, output),
+        Command::Build { output } => build(root, args, compiled, output).map_err(Failure::Text),
         Command::Explain { subject, capability, target, facts, at, .. } => {
             let subject = subject.as_deref().unwrap_or_default();
             let capability = capability.as_deref().unwrap_or_default();
             let whole = target.as_ref().map(|target| format!("{capability}.{target}"));
             let capability = whole.as_deref().unwrap_or(capability);
-            explain(args.json, compiled, (subject, capability), facts, *at)
+            let asked = explain::Asked { subject, capability, facts, wall_s: *at };
+            explain::run(args.json, compiled, &asked)
         }
         Command::Test => Ok(test(args, root, compiled)),
         Command::Diff(_) | Command::Replay(_) | Command::Draft(_) | Command::Matrix(_) => Ok(OK),
@@ -228,67 +235,31 @@ fn show_faults(json: bool, faults: &Diagnostics) {
     }
 }
 
-fn build(root: &Path, json: bool, compiled: &Compiled, output: &Path) -> Result<u8, String> {
-    let blob = if output.is_absolute() { output.to_owned() } else { root.join(output) };
+fn build(root: &Path, args: &PolicyArgs, compiled: &Compiled, output: &Path) -> Result<u8, String> {
+    let blob = target(root, output, Path::new(BLOB));
     let places = blob.with_extension("rules.json");
-    let folder = blob.parent().unwrap_or(root);
-    fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let write = |path: &Path, bytes: &[u8]| {
-        fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = folder.map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::write(path, bytes)).map_err(|e| format!("{}: {e}", path.display()))
     };
     write(&blob, &compiled.blob)?;
     write(&places, format!("{:#}\n", render::places(compiled)).as_bytes())?;
-    if json {
+    if args.json {
         println!("{}", render::summary(compiled));
     } else {
         let warnings = compiled.warnings.to_string();
         eprint!("{}", style::Style::of_stderr().diagnostics(&warnings));
         println!("{}", render::summary_line(compiled));
-        println!("wrote {} (unsigned: `nx policy sign` signs it)", blob.display());
-        println!("wrote {}", places.display());
+        println!("wrote {} (unsigned: `nx policy sign` signs it)", output.display());
+        println!("wrote {}", output.with_extension("rules.json").display());
     }
     Ok(OK)
 }
 
-fn explain(
-    json: bool,
-    compiled: &Compiled,
-    (subject, capability): (&str, &str),
-    names: &[String],
-    wall_s: u64,
-) -> Result<u8, String> {
-    let policy = compiled.policy().map_err(|error| error.to_string())?;
-    let facts = facts(&policy, names, wall_s)?;
-    // 0 is no service id: an unknown name is explained as what it is, an unknown subject.
-    let number = subject
-        .strip_prefix("0x")
-        .map_or_else(|| subject.parse().ok(), |digits| u64::from_str_radix(digits, 16).ok());
-    let id = policy.subject_id(subject.as_bytes()).or(number).unwrap_or(0);
-    let found = compiled.explain(id, capability, facts, &mut NoLimits);
-    let found = found.map_err(|error| error.to_string())?;
-    let question = render::Question { compiled, subject, id, capability };
-    if json {
-        println!("{}", question.json(&found));
-    } else {
-        print!("{}", question.text(&found));
-    }
-    Ok(if found.decision.is_allow() { OK } else { DENIED })
-}
-
-/// The state of the world somebody stated.
-fn facts(policy: &Policy<'_>, names: &[String], wall_s: u64) -> Result<Facts, String> {
-    let mut facts = Facts { bits: 0, wall_s };
-    for name in names {
-        let known = Model::from_policy(policy).facts;
-        let hint =
-            || suggest(name, known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
-        let fact = policy.fact(name.as_bytes()).ok_or_else(|| {
-            let hint = hint().map_or(String::new(), |hint| format!("; {hint}"));
-            format!("`{name}` is not a fact of `[facts]`{hint}")
-        })?;
-        facts.bits |= fact.mask;
-    }
-    Ok(facts)
+/// Where to write: what a person named counts from here, what nobody named from the workspace.
+fn target(root: &Path, named: &Path, default: &Path) -> PathBuf {
+    if named == default { root.join(named) } else { named.to_owned() }
 }
 
 fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
@@ -304,7 +275,8 @@ fn test(args: &PolicyArgs, root: &Path, compiled: &Compiled) -> u8 {
         }
         let (asked, faults) = (report.asked, report.faults.count(Level::Error));
         let (rules, untested) = (compiled.rules.len(), report.untested.len());
-        println!("{asked} decisions, {faults} faults, {untested} of {rules} rules untested");
+        let (asked, faults) = (counted(asked, "decision"), counted(faults, "fault"));
+        println!("{asked}, {faults}, {untested} of {rules} rules untested");
     }
     if failed { FAULTY } else { OK }
 }

@@ -70,7 +70,7 @@ fn check_reports_and_ends_as_documented() {
         = help: add a decision that it makes to `tests/`\n\n";
     let (status, out, err) = policy(&untested, &["check"]);
     assert_eq!((status, err.as_str()), (Some(0), golden), "{out}");
-    assert!(out.ends_with("0 errors, 1 warnings\n"), "{out}");
+    assert!(out.ends_with("0 errors, 1 warning\n"), "{out}");
     for deny in [&["--deny", "untested-rule"][..], &["--deny", "warnings"], &["--deny-warnings"]] {
         let (status, _, err) = policy(&untested, &[&["check"], deny].concat());
         assert_eq!(status, Some(1), "{deny:?}");
@@ -93,6 +93,90 @@ fn check_reports_and_ends_as_documented() {
     assert_eq!(status, Some(1));
     assert_eq!(found["diagnostics"][0]["code"], "unknown-capability");
     assert_eq!(found["diagnostics"][0]["labels"][0]["line"], 4);
+}
+
+/// An expectation that fails is an error of `check`, with its place in the test file.
+#[test]
+fn test_reject_a_policy_that_its_tests_refuse() {
+    let wrong = "[[expect]]\nsubject = \"logd\"\nallow = [\"ipc.core\", \"log.raed\"]\n\
+        deny = [\"log.read\"]\n";
+    let tree = tree("refused", BASE, wrong);
+    for command in ["check", "test"] {
+        let (status, _, err) = policy(&tree, &[command]);
+        assert_eq!(status, Some(1), "{command}: {err}");
+        for text in [
+            "POLICY/tests/base.toml:3:23",
+            "did you mean `log.read`?",
+            "POLICY/tests/base.toml:4:10",
+            "expected not-permitted, decided allowed",
+            "rule 2 decided, at POLICY/base.toml:4:22",
+        ] {
+            assert!(err.contains(text), "{command}: {text} in\n{err}");
+        }
+    }
+    let (status, out, _) = policy(&tree, &["check", "--json"]);
+    let found = json(&out);
+    assert_eq!((status, found["errors"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(found["diagnostics"][1]["labels"][0]["file"], "POLICY/tests/base.toml");
+}
+
+/// What is not there is wrong usage, in one sentence.
+#[test]
+fn test_reject_what_is_not_there() {
+    for (args, says) in [
+        (&["check", "--dir", "no/such"][..], "no/such: no such directory"),
+        (&["test", "--dir", "no/such"], "no/such: no such directory"),
+        (&["inspect", "no.blob"], "no.blob: no such file"),
+        (&["sign", "no.blob"], "no.blob: no such file"),
+        (&["replay", "no.jsonl"], "no.jsonl: No such file"),
+        (&["explain", "lgod", "ipc.core"], ""),
+    ] {
+        let output = nx(&[&["policy"], args].concat());
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {err}");
+        assert!(err.contains(says) && err.lines().count() <= 1, "{args:?}: {err}");
+    }
+    let output = nx(&["policy", "inspect", "README.md"]);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(err.contains("nor a compiled policy"), "{err}");
+}
+
+/// A file that is named is written where the person stands, and a draft never over another.
+#[test]
+fn output_goes_where_it_was_asked_for() {
+    let tree = tree("output", BASE, TESTS);
+    let here = tree.0.join("deep");
+    fs::create_dir_all(&here).expect("a directory");
+    let recipes = tree.0.join("recipes");
+    fs::create_dir_all(&recipes).expect("a directory");
+    for name in ["system.toml", "system.lock"] {
+        fs::copy(root().join("recipes").join(name), recipes.join(name)).expect("recipes");
+    }
+    let audit = root().join("tools/nx/tests/policy/fixture/audit.jsonl").display().to_string();
+    let run = |args: &[&str]| {
+        let all = [&["policy", "--dir", ".."], args].concat();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nx"));
+        let output = command.current_dir(&here).args(all).output().expect("nx runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    for (args, file) in [
+        (&["build", "-o", "p/x.blob"][..], "p/x.blob"),
+        (&["sign", "p/x.blob", "-o", "signed.blob", "--key", "seed"], "signed.blob"),
+        (&["matrix", "--html", "m.html"], "m.html"),
+        (&["schema", "-o", "s"], "s/policy-rules.json"),
+        (&["draft", &audit, "-o", "d.toml"], "d.toml"),
+    ] {
+        fs::write(here.join("seed"), "ab".repeat(32)).expect("a file");
+        let (status, out, err) = run(args);
+        assert_eq!(status, Some(0), "{args:?}: {err}");
+        assert!(here.join(file).exists() && out.contains(file), "{args:?}: {out}");
+    }
+    let before = fs::read(here.join("d.toml")).expect("the draft");
+    let (status, _, err) = run(&["draft", &audit, "-o", "d.toml"]);
+    assert_eq!(status, Some(2), "{err}");
+    assert!(err.contains("d.toml exists"), "{err}");
+    assert_eq!(fs::read(here.join("d.toml")).expect("the draft"), before);
 }
 
 #[test]
@@ -174,6 +258,8 @@ fn test_reject_a_built_policy_until_it_is_signed() {
     let (status, out, _) = policy(&tree, &["inspect", &blob]);
     assert_eq!(status, Some(1));
     assert!(out.contains("policyd refuses this blob"), "{out}");
+    let (status, out, _) = policy(&tree, &["sign", &blob, "--json"]);
+    assert_eq!((status, json(&out)["signed"].as_str()), (Some(0), Some("POLICY/out.blob")));
     let (status, out, err) = policy(&tree, &["sign", &blob]);
     assert_eq!(status, Some(0), "{err}");
     assert!(out.contains("INSECURE") && err.contains("INSECURE"), "{out}{err}");

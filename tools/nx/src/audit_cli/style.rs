@@ -1,9 +1,6 @@
 //! What a terminal may get: colours only if it is one, and nothing a record could steer it with.
 
-use std::{
-    env,
-    io::{self, ErrorKind, IsTerminal, Write},
-};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use nexus_wire::audit::Decision;
 
@@ -23,10 +20,9 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// Colours on a terminal, unless `NO_COLOR` is set.
+    /// Colours where they are wanted.
     pub(super) fn of_stdout() -> Style {
-        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Style { colour: wanted && io::stdout().is_terminal() }
+        Style { colour: crate::colour::wanted(io::stdout().is_terminal()) }
     }
 
     #[cfg(test)]

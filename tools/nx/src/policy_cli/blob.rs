@@ -10,7 +10,7 @@ use nexus_sel::{Policy, authoring};
 use nexus_system::keys;
 use serde_json::json;
 
-use super::{FAULTY, OK};
+use super::{FAULTY, OK, side::Failure};
 
 /// Commands about a blob file; the policy tree is not read.
 #[derive(Debug, clap::Subcommand)]
@@ -27,7 +27,7 @@ recipes/keys/*.pub.
 Exit status: 0 signed, 1 not a policy, no key, or not written, 2 wrong usage")]
     Sign {
         /// The blob; replaced unless --output is given
-        #[arg(default_value = "build/policy.blob")]
+        #[arg(default_value = super::BLOB)]
         blob: PathBuf,
         /// Seed file of the Ed25519 key
         #[arg(long)]
@@ -45,24 +45,42 @@ Examples:
 Exit status: 0 policyd would take it (if its version is higher), 1 it would not, 2 wrong usage")]
     Inspect {
         /// The blob
-        #[arg(default_value = "build/policy.blob")]
+        #[arg(default_value = super::BLOB)]
         blob: PathBuf,
     },
 }
 
-pub(crate) fn run(root: &Path, json: bool, command: &BlobCommand) -> Result<u8, String> {
-    match command {
-        BlobCommand::Sign { blob, key, output } => {
-            let blob = super::locate(root, blob);
-            let (signer, name) = signer(root, key.as_deref())?;
-            let signed = signer.sign(&read(&blob)?).map_err(|e| at(&blob, &e))?;
-            let output = output.as_ref().unwrap_or(&blob);
-            fs::write(output, signed).map_err(|e| at(output, &e.to_string()))?;
-            println!("signed with {name}: {}", output.display());
-            Ok(OK)
-        }
-        BlobCommand::Inspect { blob } => inspect(&super::locate(root, blob), json),
+pub(crate) fn run(root: &Path, json: bool, command: &BlobCommand) -> Result<u8, Failure> {
+    let (BlobCommand::Sign { blob, .. } | BlobCommand::Inspect { blob }) = command;
+    let path = super::locate(root, blob);
+    if !path.exists() {
+        let help =
+            if blob == Path::new(super::BLOB) { "; `nx policy build` writes it" } else { "" };
+        return Err(Failure::Usage(format!("{}: no such file{help}", blob.display())));
     }
+    let done = match command {
+        BlobCommand::Sign { key, output, .. } => {
+            let shown = output.as_ref().unwrap_or(blob);
+            let output = output.as_ref().unwrap_or(&path);
+            sign(root, &path, key.as_deref(), output).map(|name| {
+                match json {
+                    true => println!("{:#}", json!({ "signed": shown, "key": name })),
+                    false => println!("signed with {name}: {}", shown.display()),
+                }
+                OK
+            })
+        }
+        BlobCommand::Inspect { .. } => inspect(&path, json),
+    };
+    done.map_err(Failure::Text)
+}
+
+/// Signs a blob; the name of the key.
+fn sign(root: &Path, blob: &Path, key: Option<&Path>, output: &Path) -> Result<String, String> {
+    let (signer, name) = signer(root, key)?;
+    let signed = signer.sign(&read(blob)?).map_err(|e| at(blob, &e))?;
+    fs::write(output, signed).map_err(|e| at(output, &e.to_string()))?;
+    Ok(name)
 }
 
 /// The key asked for, and its name; without one, the key that stands in the tree.
@@ -89,7 +107,7 @@ fn at(path: &Path, error: &str) -> String {
 
 fn inspect(path: &Path, as_json: bool) -> Result<u8, String> {
     let bytes = read(path)?;
-    let words = authoring::from_bytes(&bytes).ok_or_else(|| at(path, "not whole words"))?;
+    let words = authoring::from_bytes(&bytes).ok_or_else(|| at(path, super::side::NO_BLOB))?;
     let policy = Policy::open(&words).map_err(|error| at(path, &error.to_string()))?;
     let signed = signed_by(&policy);
     let digest = blake3::Hash::from_bytes(policy.digest()).to_hex();
@@ -157,8 +175,8 @@ mod tests {
         let blob = signed.with_extension("foreign");
         let output = Some(blob.clone());
         let sign = BlobCommand::Sign { blob: signed, key: Some(seed), output };
-        assert_eq!(run(&root, false, &sign), Ok(OK));
-        assert_eq!(run(&root, false, &BlobCommand::Inspect { blob }), Ok(FAULTY));
+        assert!(matches!(run(&root, false, &sign), Ok(OK)));
+        assert!(matches!(run(&root, false, &BlobCommand::Inspect { blob }), Ok(FAULTY)));
     }
 
     #[test]

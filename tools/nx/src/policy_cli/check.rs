@@ -6,12 +6,12 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use nexus_sel::authoring::{Compiled, LINTS, Level, expect};
 
-use super::{FAULTY, OK, render, style::Style};
+use super::{FAULTY, OK, describe::counted, render, style::Style};
 
 /// All lints, for `--deny`.
 const WARNINGS: &str = "warnings";
 
-/// Parse, resolve and lint; nothing is written
+/// Parse, resolve, lint and run the tests; nothing is written
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -64,7 +64,7 @@ pub(super) fn run(dir: &Path, json: bool, compiled: &Compiled, args: &CheckArgs)
         println!("{}", render::summary_line(&compiled));
         let warnings = compiled.warnings.count(Level::Warning);
         if errors + warnings > 0 {
-            println!("{errors} errors, {warnings} warnings");
+            println!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
         }
     }
     if errors > 0 { FAULTY } else { OK }

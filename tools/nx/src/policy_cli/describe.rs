@@ -61,7 +61,8 @@ fn conditions(view: &View<'_>, condition: &Condition) -> String {
     parts.join(" ")
 }
 
-fn limit(spec: LimitSpec) -> String {
+/// A token bucket in words.
+pub(super) fn limit(spec: LimitSpec) -> String {
     match spec.refill_ns {
         0 => format!("at most {} times", spec.burst),
         ns => format!("at most {} at once, one more every {}", spec.burst, duration(ns)),
@@ -76,6 +77,11 @@ pub(super) fn duration(ns: u64) -> String {
         units.into_iter().chain(small).find(|(_, size)| ns >= *size && ns.is_multiple_of(*size));
     let (unit, size) = fits.unwrap_or(("ns", 1));
     format!("{} {unit}", ns / size)
+}
+
+/// A number of things.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// Time since boot, for people.

@@ -272,11 +272,11 @@ fn as_text(old: &Side, new: &Side, found: &Difference<'_>, style: Style) -> Stri
             let tone = if entry.change.gained { Tone::Bad } else { Tone::Good };
             let line =
                 format!("  {} {subject:subjects$}  {capability:capabilities$}", sign(entry.change));
-            let mark = match entry.sensitivity {
-                Sensitivity::High => style.paint(Tone::Careful, "  [sensitive]"),
-                _ => String::new(),
+            let (line, mark) = match entry.sensitivity {
+                Sensitivity::High => (&*line, style.paint(Tone::Careful, "  [sensitive]")),
+                _ => (line.trim_end(), String::new()),
             };
-            text.push_str(&format!("{}{mark}\n", style.paint(tone, &line)));
+            text.push_str(&format!("{}{mark}\n", style.paint(tone, line)));
             text.push_str(&format!("      was  {}{}\n", entry.before, at(&entry.rules_before)));
             text.push_str(&format!("      now  {}{}\n", entry.after, at(&entry.rules_after)));
         }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Change, View},
-    describe,
+    describe::{self, counted},
     diff::difference,
     records::{self, Record, Who},
     replay,
@@ -44,7 +44,7 @@ Exit status: 0 a draft was written (or nothing was denied)
 pub(super) struct DraftArgs {
     /// The audit log
     audit: PathBuf,
-    /// Write here instead of standard output, e.g. recipes/policy/draft.toml
+    /// Write this new file instead of standard output, e.g. recipes/policy/draft.toml
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -71,6 +71,11 @@ impl Seen {
 }
 
 pub(super) fn run(place: Place<'_>, json: bool, args: &DraftArgs) -> Result<u8, Failure> {
+    if let Some(path) = args.output.as_ref().filter(|path| path.exists()) {
+        // Its rules are part of the policy by now: a new draft would leave them out.
+        let help = "somebody may have reviewed it: name another file, or remove it first";
+        return Err(Failure::Usage(format!("{} exists; {help}", path.display())));
+    }
     let log = records::read(&args.audit)?;
     let current = side::load(place, &side::Spec::Working)?;
     let names = side::names(place.root)?;
@@ -101,7 +106,8 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &DraftArgs) -> Result<u8, 
         (None, false) => print!("{draft}"),
         (Some(path), false) => {
             let rules = seen.iter().filter(|one| one.refused.is_none()).count();
-            println!("{}: {rules} unreviewed rules from {} pairs", path.display(), seen.len());
+            let (rules, pairs) = (counted(rules, "unreviewed rule"), counted(seen.len(), "pair"));
+            println!("wrote {}: {rules} from {pairs}", path.display());
         }
     }
     Ok(super::OK)
@@ -200,12 +206,13 @@ fn refusal(view: &View<'_>, record: &Record) -> Option<String> {
 fn text(seen: &[Seen], audit: &Path) -> String {
     let denials: usize = seen.iter().map(|one| one.count).sum();
     let mut text = format!(
-        "# Written by `nx policy draft {}`: {denials} denials of {} pairs. NOBODY HAS REVIEWED IT.\n\
+        "# Written by `nx policy draft {}`: {} of {}. NOBODY HAS REVIEWED IT.\n\
          # Each rule allows one service one capability that it was seen to ask for. A denial can be\n\
          # the policy at work: keep a rule only if you can say why the service needs it, then remove\n\
          # its mark. `nx policy check` warns while a mark stands.\n\nschema = 2\n",
         describe::printable(&audit.display().to_string()),
-        seen.len(),
+        counted(denials, "denial"),
+        counted(seen.len(), "pair"),
     );
     let mut proposed: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
     for one in seen.iter().filter(|one| one.refused.is_none()) {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use nexus_sel::{Effect, authoring::RuleSource};
+use nexus_sel::{Effect, Facts, NoLimits, authoring::RuleSource};
 use nexus_wire::audit;
 use serde_json::json;
 
@@ -35,24 +35,51 @@ enum Match {
     Unsaid,
     /// The record names another policy, which none of so many commits has.
     Wrong(usize),
+    /// The record names none, and the rule with its number is about something else.
+    Elsewhere,
 }
 
 pub(super) fn run(place: Place<'_>, json: bool, text: &str) -> Result<u8, Failure> {
     let wanted = wanted(place.root, text)?;
-    let (side, matched) = find(place, &wanted)?;
+    let (side, mut matched) = find(place, &wanted)?;
+    if matches!(matched, Match::Unsaid) && !may_have_decided(&wanted, &side) {
+        matched = Match::Elsewhere;
+    }
     // Of another policy the number would name some other rule: better none.
-    let wrong = matches!(matched, Match::Wrong(_));
+    let wrong = matches!(matched, Match::Wrong(_) | Match::Elsewhere);
     let rule = side.rule(wanted.rule).filter(|_| !wrong);
     if json {
         println!("{:#}", as_json(&wanted, &side, &matched, rule));
     } else {
         print!("{}", as_text(&wanted, &side, &matched, rule));
-        if let Match::Wrong(searched) = matched {
-            return Err(Failure::Text(no_policy(place, &wanted, &side, searched)));
+        match matched {
+            Match::Wrong(searched) => {
+                return Err(Failure::Text(no_policy(place, &wanted, &side, searched)));
+            }
+            Match::Elsewhere => return Err(Failure::Text(elsewhere(&wanted, &side))),
+            Match::Exact | Match::Unsaid => {}
         }
     }
     let found = wanted.rule == 0 || rule.is_some();
     Ok(if found && !wrong { super::OK } else { super::FAULTY })
+}
+
+/// False if the record was about a pair that the rule with its number does not speak about.
+fn may_have_decided(wanted: &Wanted, side: &Side) -> bool {
+    let (Some(record), Some(compiled)) = (&wanted.record, &side.compiled) else { return true };
+    let (Ok(policy), Some(_)) = (side.policy(), side.rule(wanted.rule)) else { return true };
+    let id = replay::id(&policy, &record.subject);
+    let found = compiled.explain(id, &record.capability, Facts::NONE, &mut NoLimits);
+    found.is_ok_and(|found| found.rules.iter().any(|(rule, _)| rule.id.0 == wanted.rule))
+}
+
+fn elsewhere(wanted: &Wanted, side: &Side) -> String {
+    let rule = side.rule(wanted.rule).map(render::place).unwrap_or_default();
+    format!(
+        "rule {} of the {} is about something else ({rule}): another policy decided\n  = the \
+         record does not name it: check out the tree the image was built from",
+        wanted.rule, side.label
+    )
 }
 
 /// A whole record, where one is kept, `DIGEST:RULE`, or a rule number alone.
@@ -152,7 +179,7 @@ fn as_json(
         "digest": side.digest(),
         "matches": match matched {
             Match::Exact => Some(true),
-            Match::Wrong(_) => Some(false),
+            Match::Wrong(_) | Match::Elsewhere => Some(false),
             Match::Unsaid => None,
         },
         "source": rule.map(render::rule),
@@ -177,7 +204,7 @@ fn as_text(wanted: &Wanted, side: &Side, matched: &Match, rule: Option<&RuleSour
     let short = digest.get(..16).unwrap_or(&digest);
     text.push_str(&match (matched, &wanted.digest) {
         (Match::Exact, _) => format!("  policy {short}: {}\n", side.label),
-        (Match::Wrong(_), _) => return text,
+        (Match::Wrong(_) | Match::Elsewhere, _) => return text,
         _ => format!(
             "  policy {short} ({}); the record does not say which policy decided, so the rule is \
              right only if this one was in force\n",

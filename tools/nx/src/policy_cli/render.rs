@@ -11,6 +11,11 @@ use nexus_sel::{
 };
 use serde_json::{Value, json};
 
+use super::{
+    describe,
+    style::{Style, Tone},
+};
+
 /// Diagnostics as a JSON object.
 pub(super) fn diagnostics(found: &Diagnostics) -> Value {
     let items = found.items.iter().map(|item| diagnostic(found, item)).collect::<Vec<_>>();
@@ -85,6 +90,8 @@ pub(super) fn rule(rule: &RuleSource) -> Value {
         "subject": rule.subject,
         "capability": rule.capability,
         "gates": rule.gates,
+        "until": rule.when.until,
+        "limit": rule.when.limit.map(|of| json!({ "count": of.burst, "refill_ns": of.refill_ns })),
         "file": rule.file,
         "line": rule.line,
         "column": rule.column,
@@ -120,6 +127,12 @@ pub(super) fn place(rule: &RuleSource) -> String {
     );
     for gate in &rule.gates {
         let _ = write!(text, " when {gate}");
+    }
+    if let Some(until) = rule.when.until {
+        let _ = write!(text, " until {}", describe::date(until));
+    }
+    if let Some(limit) = rule.when.limit {
+        let _ = write!(text, " {}", describe::limit(limit));
     }
     text
 }
@@ -172,9 +185,12 @@ impl Question<'_> {
         })
     }
 
-    pub(super) fn text(&self, found: &Explanation) -> String {
+    pub(super) fn text(&self, found: &Explanation, style: Style) -> String {
         let decision = &found.decision;
-        let verdict = if decision.is_allow() { "ALLOW" } else { "DENY" };
+        let verdict = match decision.is_allow() {
+            true => style.paint(Tone::Good, "ALLOW"),
+            false => style.paint(Tone::Bad, "DENY"),
+        };
         let who = if self.id == 0 { String::new() } else { format!(" (id {})", self.id) };
         let mut text = format!(
             "{verdict}  {}{who}  {}  because: {}\n",
@@ -183,15 +199,20 @@ impl Question<'_> {
             decision.reason().as_str()
         );
         for (source, part) in &found.rules {
-            let _ =
-                writeln!(text, "  rule {:<4} {:<11} {}", source.id.0, role(*part), place(source));
+            let tone = match (part, source.effect) {
+                (Role::Lost, _) => Tone::Dim,
+                (Role::WouldGrant, _) => Tone::Careful,
+                (Role::Decided, Effect::Allow) => Tone::Good,
+                (Role::Decided, Effect::Deny) => Tone::Bad,
+            };
+            let part = style.paint(tone, &format!("{:<11}", role(*part)));
+            let _ = writeln!(text, "  rule {:<4} {part} {}", source.id.0, place(source));
         }
         match decision.reason() {
-            Reason::UnknownSubject => {
-                let names = self.compiled.model.subjects.iter().map(|(name, _)| name.as_str());
-                text.push_str(&unknown(self.subject, "recipes/system.toml", names));
+            Reason::UnknownSubject if self.id != 0 => {
+                text.push_str("  no service of recipes/system.toml has this id\n");
             }
-            Reason::UnknownCapability => {}
+            Reason::UnknownSubject | Reason::UnknownCapability => {}
             _ if found.rules.is_empty() => {
                 text.push_str("  no rule speaks about it: deny is the default\n");
             }

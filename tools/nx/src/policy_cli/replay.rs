@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Pair, View, links},
-    describe,
+    describe::{self, counted},
     diff::{NARROWER, UNCHANGED, WIDER},
     records::{self, Record, Who},
     render,
@@ -51,8 +51,10 @@ pub(super) struct ReplayArgs {
     /// No fact held
     #[arg(long, conflicts_with = "facts")]
     no_facts: bool,
-    /// Seconds since 1970, for expiring rules (unknown if not given)
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// The time, for rules that expire: seconds since 1970 or 2027-01-31T12:00:00Z (unknown if
+    /// not given)
+    #[arg(long, value_name = "TIME", value_parser = super::explain::at, default_value = "0",
+          hide_default_value = true)]
     at: u64,
 }
 
@@ -123,7 +125,7 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &ReplayArgs) -> Result<u8,
     let against = args.against.as_deref().map_or(Ok(working), |text| spec(place, text))?;
     let side = load(place, &against)?;
     let view = View::new(&side).map_err(Failure::Text)?;
-    let facts = super::facts(&view.policy, &args.facts, args.at).map_err(Failure::Usage)?;
+    let facts = super::explain::facts(&view.policy, &args.facts, args.at)?;
     let stated = args.no_facts || !args.facts.is_empty();
     let buckets = vec![Bucket::FULL; view.policy.limit_count()];
     let mut replay = Replay { view, facts, stated, buckets, boot: None, digest: side.digest() };
@@ -302,13 +304,16 @@ fn as_text(side: &Side, groups: &BTreeMap<Key, Group>, counts: &Counts, style: S
     let [gained, lost, depends] = totals[..] else { return text };
     let Counts { asked, left_out, other } = counts;
     text.push_str(&format!(
-        "{asked} recorded answers held against {}: {gained} become allows, {lost} become denials, \
-         {depends} depend on facts\n",
+        "{} held against {}: {gained} turned into allow, {lost} turned into deny, {depends} \
+         dependent on facts\n",
+        counted(*asked, "recorded answer"),
         side.label
     ));
     if left_out + other > 0 {
         text.push_str(&format!(
-            "left out: {left_out} records that no policy answered, {other} lines that are no records\n"
+            "left out: {} that no policy answered, {} without a record\n",
+            counted(*left_out, "record"),
+            counted(*other, "line")
         ));
     }
     text

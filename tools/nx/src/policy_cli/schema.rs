@@ -17,6 +17,9 @@ use super::{
 };
 use crate::policy;
 
+/// Where schemas go, if nobody says where.
+const FOLDER: &str = "build/schema";
+
 /// Write JSON Schema for the recipe files, so that editors complete and check them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,7 +35,7 @@ pub(super) struct SchemaArgs {
     #[arg(value_enum)]
     kind: Option<Kind>,
     /// Where they are written; `.taplo.toml` points editors there
-    #[arg(long, short, default_value = "build/schema")]
+    #[arg(long, short, default_value = FOLDER)]
     output: PathBuf,
 }
 
@@ -61,13 +64,13 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &SchemaArgs) -> Result<u8,
         println!("{:#}", words.schema(kind));
         return Ok(OK);
     }
-    let dir = place.root.join(&args.output);
+    let dir = super::target(place.root, &args.output, Path::new(FOLDER));
     let fault = |error: std::io::Error| Failure::Text(format!("{}: {error}", dir.display()));
     fs::create_dir_all(&dir).map_err(fault)?;
     let mut written = Vec::new();
     for (kind, name) in Kind::ALL {
         fs::write(dir.join(name), format!("{:#}\n", words.schema(kind))).map_err(fault)?;
-        written.push(dir.join(name).display().to_string());
+        written.push(args.output.join(name).display().to_string());
     }
     if json {
         println!("{}", json!({ "written": written }));

@@ -15,6 +15,9 @@ use nexus_sel::{
 use super::git;
 use crate::policy;
 
+/// What a file is not if its length is wrong.
+pub(super) const NO_BLOB: &str = "neither a rule file (`*.toml`) nor a compiled policy";
+
 /// Why a policy could not be had.
 pub(super) enum Failure {
     /// The command names something that is not there.
@@ -103,7 +106,7 @@ impl Side {
 
     fn from_blob(label: String, bytes: &[u8]) -> Result<Side, Failure> {
         let refuse = |why: &str| Failure::Text(format!("{label}: {why}"));
-        let words = authoring::from_bytes(bytes).ok_or_else(|| refuse("not whole words"))?;
+        let words = authoring::from_bytes(bytes).ok_or_else(|| refuse(NO_BLOB))?;
         let model = Policy::open(&words).map(|policy| Model::from_policy(&policy));
         let model = model.map_err(|error: BlobError| refuse(&error.to_string()))?;
         let range = |(first, last): &(u64, u64)| format!("ids {first:#x}..={last:#x}");

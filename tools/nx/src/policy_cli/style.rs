@@ -1,10 +1,11 @@
 //! Colours and progress: only where a person looks.
 
 use std::{
-    env,
     io::{IsTerminal, Write, stderr, stdout},
     time::{Duration, Instant},
 };
+
+use crate::colour;
 
 /// Colours of standard output.
 #[derive(Clone, Copy)]
@@ -28,7 +29,7 @@ pub(super) enum Tone {
 }
 
 impl Style {
-    /// Colours on a terminal, unless `NO_COLOR` is set.
+    /// Colours where they are wanted.
     pub(super) fn of_stdout() -> Style {
         Style::of(stdout().is_terminal())
     }
@@ -39,8 +40,7 @@ impl Style {
     }
 
     fn of(terminal: bool) -> Style {
-        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Style { colour: wanted && terminal }
+        Style { colour: colour::wanted(terminal) }
     }
 
     /// Rendered diagnostics in their colours: what it is, where it is, what helps.

@@ -1,7 +1,7 @@
 //! Explain and decide are one evaluator: proved for every question the real policy can be asked.
 
 use nexus_build::workspace_root;
-use nexus_sel::{AuditMode, Reason, RuleId, authoring::Role};
+use nexus_sel::{AuditMode, Facts, NoLimits, Reason, RuleId, authoring::Role};
 
 use super::*;
 

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 use crate::authoring::diagnostics::{Diagnostic, Diagnostics, Source};
 use crate::authoring::explain::RuleSource;
 use crate::authoring::reader::{Reader, Word};
+use crate::authoring::spelling::suggest;
 use crate::authoring::{Compiled, Input, decode, read_file, toml_files};
 use crate::decision::{Decision, Facts, Reason, RuleId};
 use crate::limits::{LimitId, LimitSpec, Limits};
@@ -28,8 +29,9 @@ pub struct Report {
 pub fn run_dir(compiled: &Compiled, dir: &Path) -> Report {
     let mut faults = Vec::new();
     let paths = toml_files(dir).unwrap_or_else(|error| {
-        let message = format!("{}: {error}", dir.display());
-        faults.push(Diagnostic::error("missing-file", message));
+        let message = format!("{} cannot be read: {error}", dir.display());
+        let help = "expected decisions stand there: `[[expect]]` with `subject`, `allow`, `deny`";
+        faults.push(Diagnostic::error("missing-file", message).help(help));
         Vec::new()
     });
     let inputs = paths.iter().filter_map(|path| read_file(path, &mut faults)).collect();
@@ -160,6 +162,13 @@ impl Run<'_> {
         );
         let fault = Diagnostic::error("expectation-failed", message);
         let fault = fault.at(&word.place, format!("expected {}", expected.as_str()));
+        let caps = || self.compiled.registry.iter().map(|cap| cap.name.as_str());
+        let services = || self.compiled.model.subjects.iter().map(|(name, _)| name.as_str());
+        let fault = match found.reason() {
+            Reason::UnknownCapability => fault.maybe_help(suggest(&word.text, caps())),
+            Reason::UnknownSubject => fault.maybe_help(suggest(&subject.text, services())),
+            _ => fault,
+        };
         let rule = self.compiled.rules.iter().find(|rule| rule.id == found.rule());
         fault.maybe_help(rule.map(|rule| {
             format!("rule {} decided, at {}:{}:{}", rule.id.0, rule.file, rule.line, rule.column)

@@ -1,6 +1,7 @@
 //! Why a decision is what it is: the evaluator's own answer beside every rule that spoke.
 use crate::authoring::Compiled;
 use crate::authoring::diagnostics::Diagnostics;
+use crate::authoring::model::Condition;
 use crate::authoring::resolve::Written;
 use crate::decision::{Decision, Effect, Facts, Reason, RuleId};
 use crate::limits::Limits;
@@ -19,6 +20,8 @@ pub struct RuleSource {
     pub capability: String,
     /// The gates it needs, as written.
     pub gates: Vec<String>,
+    /// When it is in force: its gates as facts, its expiry and its limit.
+    pub when: Condition,
     /// Recipe file.
     pub file: String,
     /// Line, from 1.
@@ -80,6 +83,16 @@ impl Compiled {
         Ok(Explanation { decision, rules })
     }
 
+    /// The services and classes that a group or glob of some rule stands for, by name.
+    #[must_use]
+    pub fn members(&self, written: &str) -> Option<Vec<&str>> {
+        let at = self.rules.iter().position(|rule| rule.subject == written)?;
+        let names = self.model.subjects.iter().map(|(name, _)| name.as_str());
+        let names: Vec<&str> = names.collect();
+        let rows = &self.resolved.get(at)?.rows;
+        Some(rows.iter().filter_map(|row| names.get(*row as usize).copied()).collect())
+    }
+
     fn row(&self, subject: u64) -> Option<usize> {
         let named = self.model.subjects.iter().position(|(_, id)| *id == subject);
         named.or_else(|| {
@@ -99,7 +112,7 @@ fn role(rule: RuleId, decision: &Decision) -> Role {
 }
 
 pub(crate) fn sources(written: &[Written], files: &Diagnostics) -> Vec<RuleSource> {
-    let sources = (1_u32..).zip(written).map(|(id, Written { entry, .. })| {
+    let sources = (1_u32..).zip(written).map(|(id, Written { entry, rule })| {
         let at = files.position(&entry.capability.place);
         RuleSource {
             id: RuleId(id),
@@ -107,6 +120,7 @@ pub(crate) fn sources(written: &[Written], files: &Diagnostics) -> Vec<RuleSourc
             subject: entry.subject.text.clone(),
             capability: entry.capability.text.clone(),
             gates: entry.when.iter().map(|word| word.text.clone()).collect(),
+            when: rule.when.clone(),
             file: files.file(&entry.capability.place).to_owned(),
             line: at.line,
             column: at.column,

@@ -272,6 +272,14 @@ impl Compiled {
         let untested = self.lints.settle(untested, &self.warnings.sources);
         let idle = self.lints.settle(self.lints.idle(true), &self.warnings.sources);
         self.warnings.items.extend(untested.into_iter().chain(idle));
+        let files = self.warnings.sources.len();
+        self.warnings.sources.extend(report.faults.sources.iter().cloned());
+        self.warnings.items.extend(report.faults.items.iter().cloned().map(|mut fault| {
+            for label in &mut fault.labels {
+                label.place.source = label.place.source.saturating_add(files);
+            }
+            fault
+        }));
         self.warnings.sort();
     }
 }

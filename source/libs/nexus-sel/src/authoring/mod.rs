@@ -28,6 +28,7 @@ pub use emit::{EmitError, emit, from_bytes, reemit, to_bytes};
 pub use explain::{Explanation, Role, RuleSource};
 pub use lints::{LINTS, Lint, LintLevel, comment_start};
 pub use model::{CapabilitySpec, Cell, Condition, Crowded, Link, Model, Rule};
+pub use reader::moment;
 pub use registry::Registered;
 pub use spelling::suggest;
 pub use unreviewed::UNREVIEWED;

@@ -260,6 +260,12 @@ fn duration_ns(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(scale).filter(|ns| *ns > 0)
 }
 
+/// A moment with its zone, such as `2030-01-31T12:00:00Z`, as seconds since 1970.
+#[must_use]
+pub fn moment(text: &str) -> Option<u64> {
+    unix_seconds(&text.parse().ok()?)
+}
+
 /// Proleptic Gregorian days, counted from the first of March so that leap days come last.
 fn unix_seconds(datetime: &Datetime) -> Option<u64> {
     let (date, time) = (datetime.date?, datetime.time?);
