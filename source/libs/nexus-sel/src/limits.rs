@@ -101,6 +101,16 @@ mod tests {
         assert_eq!(taken, 3);
     }
 
+    /// What would have come back to a bucket that was full again is nobody's.
+    #[test]
+    fn a_full_bucket_saves_nothing_up() {
+        let mut bucket = Bucket::FULL;
+        assert!(bucket.take(SPEC, 0) && bucket.take(SPEC, 0));
+        assert!(bucket.take(SPEC, 250), "full since 200");
+        (0..2).for_each(|_| assert!(bucket.take(SPEC, 250)));
+        assert!(!bucket.take(SPEC, 349) && bucket.take(SPEC, 350));
+    }
+
     #[test]
     fn test_reject_clock_that_goes_back() {
         let mut bucket = Bucket::FULL;

@@ -6,33 +6,12 @@
     clippy::unwrap_used,
     reason = "tests"
 )]
-use nexus_sel::authoring::{Compiled, Input, SystemNames, compile};
+mod common;
+
+use common::{reseal, sample, section_of};
 use nexus_sel::bounds::{MAX_BLOB_WORDS, MAX_PADDING_WORDS};
 use nexus_sel::{BlobError, Bucket, Buckets, Decision, Facts, Policy};
 use proptest::prelude::*;
-
-/// Small, but with every kind of entry: gates, limits, expiry, a class, a family, a deny.
-fn sample() -> Compiled {
-    let registry = "\
-[\"ipc.core\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\n\
-[\"fs.read\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\n\
-[\"fs.verify-a-long-name\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\naudit = \"required\"\n\
-[\"key.use\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\nsensitivity = \"high\"\n\
-[\"route.*\"]\nexpand = \"providers\"\nmeaning = \"m\"\nenforcer = \"logd\"\n";
-    let base = "schema = 2\nversion = 7\n\
-[facts]\nupdate = { owner = \"logd\", meaning = \"m\" }\nnight = { owner = \"init\", meaning = \"m\" }\n\
-[gates]\nupdate = { when = \"update\", unless = \"night\", meaning = \"m\" }\n\
-[allow]\ninit = [\"ipc.core\", \"fs.*\", { capability = \"key.use\", when = \"update\" }]\n\
-logd = [\"route.logd\", { capability = \"key.use\", limit = { count = 2, per = \"1s\" } }]\n\
-bundle = [\"ipc.core\", { capability = \"fs.read\", until = 2030-01-01T00:00:00Z }]\n\
-[deny]\ninit = [\"fs.verify-a-long-name\"]\n\
-\"*\" = [{ capability = \"key.use\", until = 2027-01-01T00:00:00Z }]\n";
-    let services = vec![("init".to_owned(), 1), ("logd".to_owned(), 3)];
-    let mut system = SystemNames::new(services, vec!["logd".to_owned()]);
-    system.classes.push(("bundle".to_owned(), 1024, 4095));
-    compile(Input::new("capabilities.toml", registry), vec![Input::new("base.toml", base)], &system)
-        .unwrap_or_else(|errors| panic!("\n{errors}"))
-}
 
 /// Every answer a policy can give, over all names, some ids and all facts.
 fn answers(policy: &Policy<'_>) -> Vec<Decision> {
@@ -55,16 +34,6 @@ fn answers(policy: &Policy<'_>) -> Vec<Decision> {
     );
     let _ = policy.subjects().count();
     all
-}
-
-/// Writes the right digest into mutated words, so that the structural checks have to answer.
-fn reseal(words: &mut [u64]) {
-    let bytes = |part: &[u64]| part.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let covered = [bytes(&words[..5]), bytes(&words[21..])].concat();
-    let digest = blake3::hash(&covered);
-    for (word, chunk) in words[5..9].iter_mut().zip(digest.as_bytes().as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*chunk);
-    }
 }
 
 #[test]
@@ -149,12 +118,6 @@ fn test_reject_more_padding_than_a_page() {
     let mut dirty = words.clone();
     dirty.push(1);
     assert_eq!(Policy::open(&dirty).unwrap_err(), BlobError::Reserved);
-}
-
-/// Where a section begins, and how many words it has.
-fn section_of(words: &[u64], index: usize) -> (usize, usize) {
-    let entry = words[21 + index];
-    (entry as u32 as usize, (entry >> 32) as usize)
 }
 
 /// Each refusal has its own error, behind a right digest.
