@@ -218,6 +218,17 @@ impl<C: Cells> Producer<C> {
         }
     }
 
+    /// Whether the consumer last said that it is well, and less than three quarters of the lane
+    /// wait for it: what a dead one said stays, but what it no longer takes piles up.
+    #[inline]
+    #[must_use]
+    pub fn is_looked_after(&self) -> bool {
+        let tail = self.cells.load(TAIL, Ordering::Acquire);
+        let near_full = self.capacity.wrapping_sub(self.capacity >> 2);
+        // A damaged lane wraps to a huge figure, as in `put`.
+        self.consumer_state() == Some(State::Well) && self.head.wrapping_sub(tail) < near_full
+    }
+
     #[inline(always)]
     fn put(&mut self, record: &Words, places: u64) -> Result<u64, Full> {
         let seq = self.produced;

@@ -7,7 +7,7 @@ use nexus_abi::{Call, Handle, Sys, layout::SLOT_SERVER, syscall::Topic};
 use nexus_sel::{Facts, Policy, stated_blob, stated_version};
 use nexus_service::{
     Ended,
-    lane::{Full, Producer, State},
+    lane::{Full, Producer},
     serve,
 };
 use nexus_system::{ids, keys, markers, slots::policyd as slots};
@@ -190,9 +190,10 @@ impl<S: Sys> Env for Outside<'_, S> {
         lane.push_reserved(&record.to_words()).map_err(no_room)
     }
 
-    /// `audit-degraded` holds unless logd says that all is well: also before it first spoke.
+    /// `audit-degraded` holds unless logd says that all is well: also before it first spoke, and
+    /// when it said so before it stopped taking records.
     fn facts(&mut self) -> Facts {
-        let well = self.lane.as_ref().is_some_and(|l| l.consumer_state() == Some(State::Well));
+        let well = self.lane.as_ref().is_some_and(Lane::is_looked_after);
         Facts { bits: if well { 0 } else { self.degraded }, ..Facts::NONE }
     }
 

@@ -15,7 +15,7 @@ mod common;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{CLIENT, INIT, compiled, signed};
+use common::{CLIENT, INIT, bring_up, compiled, compiled_with, signed, signed_with};
 use ed25519_dalek::SigningKey;
 use nexus_abi::{Call, Error, Handle, Return, Sys, layout::FRAME_MAX, syscall::Topic};
 use nexus_service::lane::Consumer;
@@ -34,6 +34,8 @@ struct Fake {
     requests: Vec<Vec<u8>>,
     /// What comes along with a reload, and from whom reloads come.
     offered: Option<Vec<u64>>,
+    /// 1: it is a window onto device registers.
+    offered_device: u64,
     open_caps: u32,
     replies: Vec<Vec<u8>>,
     console: String,
@@ -59,6 +61,7 @@ impl Fake {
             kept,
             requests,
             offered,
+            offered_device: 0,
             open_caps,
             replies,
             console,
@@ -149,7 +152,7 @@ impl Sys for Fake {
                 Return::OK
             }
             Call::ObjectInfo { cap: OFFERED, topic: Topic::Vmo } => match &self.offered {
-                Some(words) => Return::Values([words.len() as u64 * 8, 1, 0, 0]),
+                Some(words) => Return::Values([words.len() as u64 * 8, 1, 0, self.offered_device]),
                 None => Return::Failed(Error::WrongState),
             },
             Call::CapClose { cap: OFFERED } => {
@@ -343,6 +346,72 @@ fn test_reject_what_was_kept_and_is_damaged() {
     }
     assert_eq!(fake.ask(&[CHECK]), [0]);
     assert_eq!(in_force(&fake), [7], "nothing kept is whole: the image's");
+}
+
+#[test]
+fn test_reject_what_was_kept_and_is_older_than_the_image() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    for (kept, word) in fake.kept.unwrap().iter().zip(signed(6)) {
+        kept.store(word, Ordering::Relaxed);
+    }
+    assert_eq!(fake.ask(&[CHECK]), [0]);
+    assert_eq!(in_force(&fake), [7], "the image is the floor");
+}
+
+/// The word of the lane's header in which logd says how it is.
+const SAID: usize = 3;
+
+/// A policy by which the client has files by what `audit-degraded` says, a fact of `owner`.
+fn gated(owner: &str, opens: &str) -> Vec<u64> {
+    let fact = format!("[facts.audit-degraded]\nowner = \"{owner}\"\nmeaning = \"m\"\n");
+    let gate = format!("[gates.it]\n{opens} = \"audit-degraded\"\nmeaning = \"m\"\n[allow]\n");
+    let both = "\"files.read\", \"files.write\"";
+    let closed = "{ capability = [\"files.read\", \"files.write\"], when = \"it\" }";
+    let compiled = compiled_with(7, |rules| {
+        rules.replace("[allow]\n", &format!("{fact}{gate}")).replace(both, closed)
+    });
+    signed_with(&bring_up(), &compiled.words)
+}
+
+/// What logd has said last: nothing yet, well, degraded, and what it never says.
+#[test]
+fn test_reject_by_a_gate_on_the_audit_until_logd_says_that_all_is_well() {
+    for (said, told) in [(0, 1), (1, 0), (2, 1), (3, 1), (u64::MAX, 1)] {
+        // In the test policy `enforcer` has logd's id.
+        let mut fake = Fake::new(Some(gated("enforcer", "unless")), true);
+        fake.lane.unwrap()[SAID].store(said, Ordering::Relaxed);
+        assert_eq!(fake.ask(&[WRITE, CHECK, READ]), [told, 0, told], "{said}");
+    }
+}
+
+/// What logd said last may be the word of the dead: the lane that nobody drains says more.
+#[test]
+fn test_reject_by_a_gate_on_the_audit_while_nobody_drains_the_lane() {
+    let mut fake = Fake::new(Some(gated("enforcer", "unless")), true);
+    fake.lane.unwrap()[SAID].store(1, Ordering::Relaxed);
+    let told = fake.ask(&[READ; OPEN + RESERVE + 100]);
+    let allowed = told.iter().take_while(|status| **status == 0).count();
+    assert_eq!(allowed, (OPEN + RESERVE) * 3 / 4 - 1, "the record of the start waits too");
+    assert!(told[allowed..].iter().all(|status| *status == 1), "and it stays closed");
+    assert_eq!(fake.ask(&[DRAIN, READ]), [0], "drained, it is open again");
+}
+
+#[test]
+fn test_reject_by_a_gate_whose_fact_logd_states_and_does_not_own() {
+    for (owner, told) in [("enforcer", 0), ("init", 1)] {
+        let mut fake = Fake::new(Some(gated(owner, "when")), true);
+        fake.lane.unwrap()[SAID].store(2, Ordering::Relaxed);
+        assert_eq!(fake.ask(&[WRITE]), [told], "{owner}");
+    }
+}
+
+#[test]
+fn test_reject_the_registers_of_a_device_as_a_policy() {
+    let mut fake = Fake::new(Some(signed(7)), true);
+    fake.offered = Some(signed(8));
+    fake.offered_device = 1;
+    assert_eq!(fake.ask(&[RELOAD, CHECK]), [1, 0]);
+    assert_eq!(in_force(&fake), [7]);
 }
 
 #[test]

@@ -140,3 +140,34 @@ fn a_hostile_consumer_makes_the_lane_full_and_no_more() {
     let producer = Producer::attach(cells.as_slice()).unwrap();
     assert_eq!((producer.produced(), producer.lost()), (9, 0));
 }
+
+#[test]
+fn well_is_what_a_consumer_says_that_takes_what_comes() {
+    let cells = lane_of(8);
+    let (mut producer, mut consumer) = ends(&cells);
+    assert!(!producer.is_looked_after(), "nobody has spoken");
+    consumer.tell(State::Well);
+    for n in 0..5 {
+        producer.push(&record(n)).unwrap();
+        assert!(producer.is_looked_after(), "{n}");
+    }
+    producer.push(&record(5)).unwrap();
+    assert!(!producer.is_looked_after(), "six of eight wait");
+    consumer.pop().unwrap();
+    assert!(producer.is_looked_after());
+    consumer.tell(State::Degraded);
+    assert!(!producer.is_looked_after());
+}
+
+#[test]
+fn test_reject_room_and_health_in_a_lane_whose_tail_is_beyond_its_head() {
+    let cells = lane_of(8);
+    let (mut producer, consumer) = ends(&cells);
+    consumer.tell(State::Well);
+    producer.push(&record(0)).unwrap();
+    for tail in [2, 9, 1 << 63] {
+        cells[TAIL].store(tail, Ordering::Relaxed);
+        assert!(!producer.is_looked_after(), "{tail}");
+        assert!(!producer.has_room() && producer.reserve().is_err(), "{tail}");
+    }
+}

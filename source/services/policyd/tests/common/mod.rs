@@ -83,6 +83,11 @@ pub fn compiled() -> Compiled {
 
 /// The policy as a blob, in another version; the peer loses `ipc.core` in every other than 7.
 pub fn compiled_as(version: u64) -> Compiled {
+    compiled_with(version, str::to_owned)
+}
+
+/// As [`compiled_as`], with the rules edited.
+pub fn compiled_with(version: u64, edit: impl Fn(&str) -> String) -> Compiled {
     let services = [
         ("init", INIT),
         ("policyd", 2),
@@ -98,7 +103,7 @@ pub fn compiled_as(version: u64) -> Compiled {
     let rules = rules.replace("peer = [\"ipc.core\"]", &format!("peer = [\"{peer}\"]"));
     compile(
         Input::new("capabilities.toml", REGISTRY),
-        vec![Input::new("base.toml", rules)],
+        vec![Input::new("base.toml", edit(&rules))],
         &system,
     )
     .unwrap_or_else(|errors| panic!("\n{errors}"))
