@@ -16,8 +16,8 @@ mod common;
 use common::{Bench, CLIENT, ENFORCER, INIT, PEER, control, from, policy};
 use nexus_abi::Sender;
 use nexus_sel::{
-    AuditMode, Effect, Facts, Policy, Sensitivity,
-    authoring::{CapabilitySpec, Cell, Model, emit},
+    AuditMode, Effect, Facts, LimitSpec, Policy, Sensitivity,
+    authoring::{CapabilitySpec, Cell, Link, Model, emit},
 };
 use nexus_service::step;
 use nexus_wire::{
@@ -39,6 +39,17 @@ fn name(text: &str) -> Name<'_> {
 
 fn cap(text: &str) -> Capability<'_> {
     Capability::new(text).unwrap()
+}
+
+/// policyd over a policy that no rule file says.
+fn over(model: &Model) -> Bench {
+    let words = emit(model).expect("a sound model").leak();
+    Bench::new(Some(Policy::open(words).expect("what was emitted")))
+}
+
+/// A capability of no consequence.
+fn plain(name: &str, audit: AuditMode) -> CapabilitySpec {
+    CapabilitySpec { name: name.to_owned(), audit, sensitivity: Sensitivity::Low }
 }
 
 /// The answer and the record agree, and the record is about `subject`.
@@ -116,11 +127,7 @@ fn test_reject_routes_to_what_is_no_service() {
 #[test]
 fn test_reject_routes_to_nowhere_under_policies_of_every_size() {
     for capabilities in 1..=64_u32 {
-        let spec = |index| CapabilitySpec {
-            name: format!("cap.n{index:02}"),
-            audit: AuditMode::Normal,
-            sensitivity: Sensitivity::Low,
-        };
+        let spec = |index| plain(&format!("cap.n{index:02}"), AuditMode::Normal);
         let mut model = Model {
             version: 1,
             subjects: vec![("client".to_owned(), CLIENT)],
@@ -130,8 +137,7 @@ fn test_reject_routes_to_nowhere_under_policies_of_every_size() {
         };
         let all = (0..capabilities).map(|cap| ((0, cap), Cell::Rule(Effect::Allow, 1)));
         model.cells.extend(all);
-        let words = emit(&model).unwrap().leak();
-        let mut bench = Bench::new(Some(Policy::open(words).unwrap()));
+        let mut bench = over(&model);
         let known = Op::CheckCap { subject: CLIENT, capability: cap("cap.n00") };
         expect(bench.ask(from(CLIENT), 1, known), ALLOW, CLIENT, Reason::Policy);
         let longest = "x".repeat(48);
@@ -190,7 +196,8 @@ fn test_reject_forged_service_id() {
 #[test]
 fn test_reject_a_requester_nobody_knows_even_from_the_proxy() {
     let op = Op::Route { requester: name("nobody"), target: name("enforcer") };
-    expect(bench().ask(control(INIT), 2, op), DENY, INIT, Reason::Unknown);
+    let record = expect(bench().ask(control(INIT), 2, op), DENY, INIT, Reason::Unknown);
+    assert_eq!(record.rule, 0, "the rule that lets the proxy ask decided nothing");
     let op = Op::RouteId { requester: 999, target: ENFORCER };
     expect(bench().ask(control(INIT), 3, op), DENY, 999, Reason::Unknown);
 }
@@ -326,7 +333,8 @@ fn test_reject_delegation_without_the_right() {
 fn the_profile_is_empty_and_only_for_its_subject() {
     let op = |subject| Op::AbiProfileGet { subject };
     expect(bench().ask(from(PEER), 2, op(PEER)), ALLOW, PEER, Reason::Default);
-    expect(bench().ask(from(ENFORCER), 2, op(PEER)), ALLOW, PEER, Reason::Default);
+    let told = expect(bench().ask(from(ENFORCER), 2, op(PEER)), ALLOW, PEER, Reason::Default);
+    assert_eq!(told.rule, 0, "the rule that lets the enforcer ask decided nothing");
     expect(bench().ask(from(PEER), 2, op(CLIENT)), DENY, PEER, Reason::Identity);
     let frame = [0x50, 0x4f, 2, 6, 1, 2, 3, 4, 21, 0, 0, 0, 0, 0, 0, 0];
     let (reply, _) = bench().frame(from(PEER), &frame);
@@ -365,6 +373,60 @@ fn test_reject_an_allow_that_must_be_recorded_and_cannot_be() {
     assert_eq!(bench.outside.lost, 2, "each loss is counted once");
     bench.outside.room = usize::MAX;
     assert_eq!(bench.status(from(CLIENT), check("files.write")), Status::Allow, "recovers");
+}
+
+/// Where two decisions lead to one answer, either may demand the record: who asks by a right that
+/// must be on record gets no answer without one, whatever it asks about.
+#[test]
+fn test_reject_an_unrecorded_answer_to_a_delegate_whose_right_must_be_recorded() {
+    let capabilities =
+        vec![plain("files.read", AuditMode::Normal), plain("policy.delegate", AuditMode::Required)];
+    let mut model = Model {
+        version: 1,
+        subjects: vec![("client".to_owned(), CLIENT), ("enforcer".to_owned(), ENFORCER)],
+        capabilities,
+        rules: 1,
+        ..Model::default()
+    };
+    model.cells.extend([(0, 0), (1, 1)].map(|pair| (pair, Cell::Rule(Effect::Allow, 1))));
+    let mut bench = over(&model);
+    let asked = Op::CheckCapDelegated { subject: CLIENT, capability: cap("files.read") };
+    let record = expect(bench.ask(from(ENFORCER), 2, asked), ALLOW, CLIENT, Reason::Policy);
+    assert!(record.flags.has(Flags::REQUIRED));
+    bench.outside.room = 0;
+    assert_eq!(bench.status(from(ENFORCER), asked), Status::Deny);
+    let own = Op::CheckCap { subject: CLIENT, capability: cap("files.read") };
+    assert_eq!(bench.status(from(CLIENT), own), Status::Allow, "without the delegate: counted");
+}
+
+/// Token buckets that policyd keeps.
+const BUCKETS: u32 = 32;
+
+#[test]
+fn test_reject_grants_by_a_limit_beyond_the_buckets_kept() {
+    let spec = |n| plain(&format!("cap.n{n:02}"), AuditMode::Normal);
+    let grant = |n: u32| {
+        let limit = Some(n as u16);
+        let link = Link { effect: Effect::Allow, rule: 1, all: 0, none: 0, until: None, limit };
+        ((0, n), Cell::Chain(vec![link]))
+    };
+    let model = Model {
+        version: 1,
+        subjects: vec![("client".to_owned(), CLIENT)],
+        capabilities: (0..=BUCKETS).map(spec).collect(),
+        limits: vec![LimitSpec { burst: 1, refill_ns: u64::MAX }; BUCKETS as usize + 1],
+        rules: 1,
+        cells: (0..=BUCKETS).map(grant).collect(),
+        ..Model::default()
+    };
+    let mut bench = over(&model);
+    for n in 0..=BUCKETS {
+        let capability = format!("cap.n{n:02}");
+        let op = Op::CheckCap { subject: CLIENT, capability: cap(&capability) };
+        let first = if n < BUCKETS { (ALLOW, Reason::Policy) } else { (DENY, Reason::Gate) };
+        expect(bench.ask(from(CLIENT), 1, op), first.0, CLIENT, first.1);
+        expect(bench.ask(from(CLIENT), 1, op), DENY, CLIENT, Reason::Gate);
+    }
 }
 
 #[test]
