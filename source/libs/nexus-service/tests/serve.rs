@@ -32,6 +32,8 @@ struct Script {
     frame: [u8; FRAME_MAX],
     arrivals: VecDeque<Arrival>,
     reply_result: Return,
+    /// A reply for itself moves a capability.
+    last_moves: bool,
     now_ns: u64,
     /// What the loop did, in order.
     trace: Vec<String>,
@@ -41,7 +43,8 @@ impl Script {
     fn new(arrivals: &[Arrival]) -> Self {
         let arrivals = arrivals.iter().copied().collect();
         let (frame, trace) = ([0; FRAME_MAX], Vec::new());
-        Script { frame, arrivals, reply_result: Return::OK, now_ns: 0, trace }
+        let (reply_result, last_moves) = (Return::OK, false);
+        Script { frame, arrivals, reply_result, last_moves, now_ns: 0, trace }
     }
 
     fn arrive(&mut self, deadline_ns: u64) -> Return {
@@ -78,7 +81,7 @@ impl Sys for Script {
                 self.arrive(deadline_ns)
             }
             Call::Reply { token, len, cap } => {
-                assert!(cap.is_none());
+                assert_eq!(!cap.is_none(), self.last_moves);
                 let text = String::from_utf8_lossy(&self.frame[..len.get()]).into_owned();
                 self.trace.push(format!("reply {token} {text}"));
                 self.reply_result
@@ -193,6 +196,24 @@ fn a_capability_that_cannot_be_moved_is_closed_and_the_caller_answered() {
     }
 }
 
+/// The kernel says of a reply that it failed, not whether its own first half did: where the second
+/// attempt finds the token used up, the caller has its answer.
+#[test]
+fn a_reply_that_was_out_already_is_delivered() {
+    let arrivals = [message(1, b"c", Handle::NONE), fails(Error::NoSpace)];
+    let mut script = Script::new(&arrivals);
+    script.reply_result = Return::Failed(Error::StaleReply);
+    let trace = run_with(&mut Shout::default(), script);
+    assert_eq!(trace, ["recv", "reply 1 C+cap recv", "reply 1 C", "close 40", "recv"]);
+}
+
+/// Longer than a frame: the reply is cut, and the loop goes on.
+#[test]
+fn test_reject_replies_longer_than_a_frame() {
+    let trace = run(&mut Shout::default(), &[message(1, b"long", Handle::NONE)]);
+    assert!(trace[1].starts_with("reply 1 LONG") && trace[1].len() > FRAME_MAX, "{trace:?}");
+}
+
 #[test]
 fn a_capability_for_a_dead_caller_is_closed() {
     let arrivals = [message(1, b"c", Handle::NONE), fails(Error::StaleReply)];
@@ -259,6 +280,29 @@ fn step_answers_as_the_loop_does() {
     assert_eq!(too_long.bytes().len(), FRAME_MAX);
 }
 
+/// What the loop hands on behind a frame is whatever earlier callers sent; a host test that saw
+/// zeros there would see what no service does.
+#[test]
+fn a_step_has_another_caller_s_bytes_behind_its_frame() {
+    struct Behind;
+    impl Service<Script> for Behind {
+        fn handle(
+            &mut self,
+            call: &Incoming<'_>,
+            _: &mut [u8; FRAME_MAX],
+            _: &mut Script,
+        ) -> Outgoing {
+            let words = call.words().iter().flat_map(|word| word.to_le_bytes());
+            assert!(words.skip(call.frame.len()).all(|byte| byte != 0));
+            Outgoing::bytes(0)
+        }
+    }
+    let sender = Sender { service: ServiceId(20), incarnation: 1, badge: 0 };
+    for frame in [&b""[..], b"ab", b"12345678", b"123456789"] {
+        let _empty = step(&mut Behind, sender, frame, &mut Script::new(&[]));
+    }
+}
+
 struct Read;
 
 impl Action for Read {
@@ -312,8 +356,12 @@ impl Service<Script> for Keeper {
         reply: &mut [u8; FRAME_MAX],
         env: &mut Script,
     ) -> (Outgoing, Flow) {
-        let flow = if call.frame == b"stop" { Flow::Stop } else { Flow::Continue };
+        let flow = if call.frame == b"go" { Flow::Continue } else { Flow::Stop };
         (self.handle(call, reply, env), flow)
+    }
+
+    fn undelivered(&mut self, sender: Sender, env: &mut Script) {
+        Shout::default().undelivered(sender, env);
     }
 }
 
@@ -332,6 +380,15 @@ fn a_service_that_keeps_capabilities_may_stop_behind_its_reply() {
     assert_eq!(script.trace, expected, "nothing closed, nothing received behind the end");
 }
 
+#[test]
+fn a_last_reply_that_finds_nobody_leaves_no_capability_behind() {
+    let mut script = Script::new(&[message(1, b"c", Handle::fixed(50))]);
+    script.last_moves = true;
+    script.reply_result = Return::Failed(Error::StaleReply);
+    assert_eq!(serve(&mut Keeper, &mut script, EP, MASK), Ended::Stopped);
+    assert_eq!(script.trace, ["recv", "reply 1 C", "close 40", "undelivered 20"]);
+}
+
 /// Carries secrets: finds nothing of the exchange before it anywhere.
 struct Hush;
 
@@ -346,6 +403,8 @@ impl Service<Script> for Hush {
     ) -> Outgoing {
         assert!(reply.iter().all(|byte| *byte == 0), "the last reply");
         assert!(env.frame[call.frame.len()..].iter().all(|byte| *byte == 0), "the message page");
+        let words = call.words().iter().flat_map(|word| word.to_le_bytes());
+        assert!(words.skip(call.frame.len()).all(|byte| byte == 0), "the last request");
         Shout::default().handle(call, reply, env)
     }
 
