@@ -338,6 +338,45 @@ fn journal_refusals_and_wrong_nonces_are_errors() {
     assert_eq!(client.stats(&mut dead, SOON), Err(LogError::Ipc(Error::PeerDied)));
 }
 
+/// Bytes of a reply of one protocol, right but for the version, the nonce or the operation.
+fn others(reply: &[u8], nonce_at: usize) -> [Vec<u8>; 3] {
+    [2, nonce_at, 3].map(|at| {
+        let mut other = reply.to_vec();
+        // The operation changes to another one of the protocol with an equal layout, or to none.
+        other[at] ^= if at == 3 { 5 } else { 1 };
+        other
+    })
+}
+
+/// A client whose nonces start at 9 sends 10 first.
+#[test]
+fn test_reject_the_supervisor_s_answers_to_other_questions() {
+    let ok = b"SV\x01\x81\x00\x0a\0\0\0";
+    let restart = |bytes: &[u8]| {
+        let mut client = supervise::Client::new(EP, 9);
+        client.restart(&mut Script::saying(bytes), SUBJECT, (1, 2), SOON)
+    };
+    assert_eq!(restart(ok), Ok(()));
+    // Bit 5 of the operation byte makes of a restart (1) the end of all (4): as empty an answer.
+    for other in others(ok, 5) {
+        assert_eq!(restart(&other), Err(CallError::Protocol), "{other:x?}");
+    }
+}
+
+#[test]
+fn test_reject_a_reload_s_answers_to_other_questions() {
+    let ok = b"PO\x02\x87\x0a\0\0\0\x00\0\x01\x08\0\0\0\0\0\0\0";
+    let reload = |bytes: &[u8]| {
+        let mut script = Script::saying(bytes);
+        let told = Client::new(EP, 9).reload(&mut script, MOVED, SOON);
+        (told.map(|told| (told.loaded, told.version)), script.closed)
+    };
+    assert_eq!(reload(ok), (Ok((true, 8)), vec![]));
+    for other in others(ok, 4) {
+        assert_eq!(reload(&other), (Err(CallError::Protocol), vec![MOVED]), "{other:x?}");
+    }
+}
+
 #[test]
 fn test_reject_a_capability_pattern_beyond_its_field_and_send_nothing() {
     let mut script = Script::new(logd);

@@ -36,6 +36,10 @@ pub(crate) struct Fake {
     pub(crate) policyd: Policyd,
     /// How many questions policyd got.
     pub(crate) asked: usize,
+    /// The last of them, as text, and the capability it came through.
+    pub(crate) question: (Handle, String),
+    /// Every derivation and what came of it.
+    pub(crate) derived: Vec<(Call, Handle)>,
     /// Service that the kernel has no room for.
     pub(crate) no_room_for: Option<u64>,
 }
@@ -52,6 +56,8 @@ impl Fake {
             procs: BTreeMap::new(),
             policyd: Policyd::Says(Status::Allow),
             asked: 0,
+            question: (Handle::NONE, String::new()),
+            derived: Vec::new(),
             no_room_for: None,
         }
     }
@@ -95,10 +101,11 @@ impl Fake {
         Return::value(u64::from(self.next))
     }
 
-    fn ask_policyd(&mut self, len: usize) -> Return {
+    fn ask_policyd(&mut self, ep: Handle, len: usize) -> Return {
         self.asked += 1;
         let question = self.frame;
         let request = Request::decode(&question[..len]).unwrap();
+        self.question = (ep, format!("{:?}", request.op));
         let len = match self.policyd {
             Policyd::Fails(error) => return Return::Failed(error),
             Policyd::Babbles => 5,
@@ -122,7 +129,7 @@ impl Sys for Fake {
     fn syscall(&mut self, call: Call) -> Return {
         self.log.push(call);
         match call {
-            Call::Call { len, .. } => self.ask_policyd(len.get()),
+            Call::Call { ep, len, .. } => self.ask_policyd(ep, len.get()),
             Call::ConsoleWrite { len } => {
                 self.console += core::str::from_utf8(&self.frame[..len.get()]).unwrap();
                 Return::OK
@@ -144,6 +151,7 @@ impl Sys for Fake {
                 Return::OK
             }
             Call::ProcExit { proc, .. } => match self.procs.get_mut(&proc.raw()) {
+                Some(process) if process.info[0] > 1 => Return::Failed(Error::WrongState),
                 Some(process) => {
                     process.info[0] = 4;
                     Return::OK
@@ -158,10 +166,14 @@ impl Sys for Fake {
                 self.procs.remove(&cap.raw());
                 Return::OK
             }
-            Call::CapDerive { .. }
-            | Call::NotifCreate {}
-            | Call::EndpointCreate { .. }
-            | Call::VmoCreate { .. } => self.handle(),
+            Call::CapDerive { .. } => {
+                let made = self.handle();
+                self.derived.push((call, Handle::from_raw(self.next)));
+                made
+            }
+            Call::NotifCreate {} | Call::EndpointCreate { .. } | Call::VmoCreate { .. } => {
+                self.handle()
+            }
             Call::VmMap { vmo, .. } if vmo == DEVICE_FINISHER => Return::Failed(Error::Denied),
             Call::Signal { .. } => Return::OK,
             Call::VmoSeal { .. } | Call::VmMap { .. } | Call::SourceControl { .. } => Return::OK,

@@ -4,11 +4,11 @@ use nexus_abi::{Call, Error, Handle, Rights};
 use nexus_service::step;
 use nexus_wire::{
     FRAME_MAX, Name,
-    policy::Status as Decision,
+    policy::{BADGE_CONTROL, Status as Decision},
     route::{Op, Reply, Request, Response, Status},
 };
 
-use super::{CLIENT, LOGD, booted, fake::Fake, fake::Policyd, image_with, sender};
+use super::{CLIENT, LOGD, POLICYD, booted, fake::Fake, fake::Policyd, image_with, sender};
 use crate::{Env, supervisor::Supervisor};
 
 const NONCE: u32 = 0x5eed;
@@ -48,6 +48,27 @@ fn an_allowed_route_is_one_call_capability() {
         };
         assert_eq!(from, logd);
         assert_eq!(rights, Rights::CALL.or(Rights::GRANT));
+    });
+}
+
+/// What policyd is asked is about the kernel-stamped sender and the service of that name, and it
+/// comes through the one capability whose badge lets init speak for others.
+#[test]
+fn the_question_is_about_the_sender_and_comes_through_the_private_capability() {
+    booted(&image_with(|_, _| {}), |supervisor, env| {
+        let authority = env.0.gifts(POLICYD)[1].1;
+        let private = |made: &&(Call, Handle)| matches!(made.0, Call::CapDerive { cap, badge: BADGE_CONTROL, .. } if cap == authority);
+        let [(Call::CapDerive { rights, child: Handle::NONE, .. }, control)] =
+            env.0.derived.iter().filter(private).copied().collect::<Vec<_>>()[..]
+        else {
+            panic!("one capability with that badge, and init keeps it")
+        };
+        assert_eq!(rights, Rights::CALL);
+        for (from, name, target) in [(CLIENT, "logd", LOGD), (LOGD, "policyd", POLICYD)] {
+            assert_eq!(connect_as(supervisor, env, sender(from), name).0, Status::Ok);
+            let asked = format!("RouteId {{ requester: {from}, target: {target} }}");
+            assert_eq!(env.0.question, (control, asked));
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! Services die, and are restarted on purpose.
 
-use nexus_abi::{Call, Error, Handle};
+use nexus_abi::{Call, Error, Handle, Sender};
 use nexus_service::{Service, step};
 use nexus_wire::{
     FRAME_MAX, Status,
@@ -22,9 +22,18 @@ fn operate(
     env: &mut Env<'_, Fake>,
     op: Op,
 ) -> Result<Reply, Status> {
+    operate_as(supervisor, env, sender(CLIENT), op)
+}
+
+fn operate_as(
+    supervisor: &mut Supervisor<'_>,
+    env: &mut Env<'_, Fake>,
+    from: Sender,
+    op: Op,
+) -> Result<Reply, Status> {
     let mut frame = [0; FRAME_MAX];
     let len = Request { version: 1, nonce: Some(9), op }.encode(&mut frame);
-    let answer = step(supervisor, sender(CLIENT), &frame[..len], env);
+    let answer = step(supervisor, from, &frame[..len], env);
     let reply = Response::decode(answer.bytes()).unwrap();
     assert_eq!((reply.nonce, answer.cap), (Some(9), Handle::NONE));
     if reply.status == Status::Ok { Ok(reply.body) } else { Err(reply.status) }
@@ -161,6 +170,51 @@ fn a_service_that_dies_before_its_planned_restart_falls_under_the_rule() {
         assert_eq!(state(supervisor, env, LOGD), (State::Running, 1), "at once");
         tick(supervisor, env, 1000);
         assert!(env.0.process(LOGD).is_some(), "the plan died with it");
+    });
+}
+
+/// Its death is not heard of yet when its time comes: what ended it was not init.
+#[test]
+fn a_service_found_dead_at_its_planned_restart_falls_under_the_rule() {
+    booted(&image_with(|_, _| {}), |supervisor, env| {
+        operate(supervisor, env, restart(LOGD, 10, 1_000_000)).unwrap();
+        env.0.kill(LOGD, LOAD_FAULT);
+        tick(supervisor, env, 10);
+        supervisor.notified(LOGD_BIT, env);
+        assert_eq!(state(supervisor, env, LOGD), (State::Running, 1), "at once");
+    });
+}
+
+/// Every operation, and the right that it takes.
+const OPERATIONS: [(Op, &str); 4] = [
+    (Op::Status { service: LOGD }, "service.restart"),
+    (Op::Restart { service: LOGD, after_ns: 0, down_ns: 0 }, "service.restart"),
+    (Op::Measurements { index: 0 }, "boot.measurements"),
+    (Op::Shutdown { verdict: 0 }, "system.shutdown"),
+];
+
+#[test]
+fn every_operation_asks_for_the_right_of_its_own_and_for_the_sender_s() {
+    for (op, capability) in OPERATIONS {
+        booted(&image_with(|_, _| {}), |supervisor, env| {
+            assert!(operate(supervisor, env, op).is_ok());
+            let asked =
+                format!("CheckCapDelegated {{ subject: {CLIENT}, capability: {capability:?} }}");
+            assert_eq!((env.0.asked, &env.0.question.1), (1, &asked));
+        });
+    }
+}
+
+#[test]
+fn test_reject_operations_over_a_connect_capability_in_other_hands() {
+    booted(&image_with(|_, _| {}), |supervisor, env| {
+        for badge in [0, LOGD, u64::MAX] {
+            for (op, _) in OPERATIONS {
+                let stolen = Sender { badge, ..sender(CLIENT) };
+                assert_eq!(operate_as(supervisor, env, stolen, op), Err(Status::Denied));
+            }
+        }
+        assert_eq!((env.0.asked, due(supervisor)), (0, u64::MAX));
     });
 }
 
