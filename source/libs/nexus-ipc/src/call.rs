@@ -41,14 +41,6 @@ pub enum CallError<S = Status> {
     Refused(S),
 }
 
-impl<S> CallError<S> {
-    /// Whether the connection is as good as before: the service answered, or was not asked.
-    #[must_use]
-    pub const fn leaves_connection(&self) -> bool {
-        matches!(self, CallError::Refused(_) | CallError::Argument)
-    }
-}
-
 impl<S> From<Error> for CallError<S> {
     fn from(error: Error) -> Self {
         CallError::Ipc(error)

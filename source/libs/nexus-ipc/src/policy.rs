@@ -8,7 +8,7 @@ use nexus_wire::{
 };
 
 use crate::{
-    CallError, Connection, Deadline,
+    CallError, Connection, Deadline, Verdict,
     call::discard,
     connection::{Answer, Failure},
 };
@@ -73,6 +73,13 @@ impl From<Failure<Protocol>> for NotAllowed {
             CallError::Protocol => NotAllowed::Protocol,
             CallError::Refused(status) => NotAllowed::Refused(status),
         }
+    }
+}
+
+/// policyd that does not understand may be another one tomorrow: only a decision keeps it.
+impl Verdict for NotAllowed {
+    fn keeps_connection(&self) -> bool {
+        matches!(self, NotAllowed::Denied | NotAllowed::Argument)
     }
 }
 

@@ -4,11 +4,8 @@
 //! [`authorize`], which asks. Forgetting the check does not compile.
 
 use nexus_abi::{Sender, ServiceId, Sys};
-use nexus_ipc::{
-    Deadline,
-    policy::{Client, NotAllowed},
-};
-use nexus_wire::Status;
+use nexus_ipc::{OnDemand, policy::NotAllowed};
+use nexus_wire::{Status, policy::Protocol};
 
 /// Something that needs a right. The value may carry what is acted on.
 pub trait Action {
@@ -75,21 +72,38 @@ pub fn authorize<A: Action, Z: Authorizer>(
     Ok(Permit { action, subject: from.service, evidence })
 }
 
-/// Asks policyd, in the service's own name and about the subject.
-#[derive(Debug)]
-pub struct PolicyAuthorizer<'c, S> {
-    /// The kernel.
-    pub sys: &'c mut S,
-    /// The connection to policyd.
-    pub client: &'c mut Client,
-    /// How long to wait for a decision; no decision in that time is no permit.
-    pub wait_ns: u64,
-}
+/// How long a decision may take, in nanoseconds. policyd waits for nobody, so this is generous;
+/// without a decision by then there is no permit.
+pub const DECISION_NS: u64 = 100_000_000;
 
-impl<S: Sys> Authorizer for PolicyAuthorizer<'_, S> {
-    fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
-        let deadline = Deadline::after_ns(self.sys, self.wait_ns);
-        match self.client.authorize(self.sys, subject, capability, deadline) {
+/// policyd, as every service asks it: in the service's own name, about whoever asked the service.
+/// A service starts without it, and outlives it.
+#[derive(Debug)]
+pub struct Authority(OnDemand<Protocol>);
+
+impl Authority {
+    /// The service called `name`.
+    #[must_use]
+    pub const fn named(name: &'static str) -> Self {
+        Authority(OnDemand::to(name))
+    }
+
+    /// Whether `subject` holds `capability`, within [`DECISION_NS`] of being connected. For
+    /// [`Authorizer::decide`] of an environment that owns both this and the kernel.
+    ///
+    /// # Errors
+    /// [`Status::Denied`] for a decision, [`Status::Internal`] for a capability that no frame
+    /// holds, [`Status::Unavailable`] for everything else that is not a decision.
+    pub fn decide<S: Sys>(
+        &mut self,
+        sys: &mut S,
+        subject: ServiceId,
+        capability: &str,
+    ) -> Result<Evidence, Status> {
+        let answer = self.0.ask(sys, DECISION_NS, |client, sys, deadline| {
+            client.authorize(sys, subject, capability, deadline)
+        });
+        match answer.map_err(|_| Status::Unavailable)? {
             Ok(allowed) => Ok(Evidence { nonce: allowed.nonce(), seq: allowed.seq() }),
             Err(NotAllowed::Denied) => Err(Status::Denied),
             Err(NotAllowed::Argument) => Err(Status::Internal),

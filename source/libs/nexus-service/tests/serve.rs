@@ -9,19 +9,11 @@
 use std::collections::VecDeque;
 
 use nexus_abi::{Call, Error, Handle, Return, Sender, ServiceId, Sys, layout::FRAME_MAX};
-use nexus_ipc::policy::Client;
-use nexus_service::{
-    Ended, Env, Flow, Incoming, Outgoing, Service,
-    permit::{Action, Evidence, PolicyAuthorizer, authorize},
-    serve, step,
-};
-use nexus_wire::Status;
+use nexus_service::{Ended, Env, Flow, Incoming, Outgoing, Service, serve, step};
 
 const EP: Handle = Handle::fixed(1);
 const CAP: Handle = Handle::fixed(40);
 const MASK: u64 = 3;
-/// How long an authorizer waits; the script's clock starts at 0.
-const WAIT_NS: u64 = 50;
 /// The loop's own pause between ticks and between attempts to receive.
 const PAUSE_NS: u64 = 1_000_000;
 
@@ -85,10 +77,6 @@ impl Sys for Script {
                 let text = String::from_utf8_lossy(&self.frame[..len.get()]).into_owned();
                 self.trace.push(format!("reply {token} {text}"));
                 self.reply_result
-            }
-            Call::Call { deadline_ns, .. } => {
-                assert_eq!(deadline_ns, WAIT_NS);
-                self.arrive(deadline_ns)
             }
             Call::CapClose { cap } => {
                 self.trace.push(format!("close {}", cap.slot()));
@@ -300,38 +288,6 @@ fn a_step_has_another_caller_s_bytes_behind_its_frame() {
     let sender = Sender { service: ServiceId(20), incarnation: 1, badge: 0 };
     for frame in [&b""[..], b"ab", b"12345678", b"123456789"] {
         let _empty = step(&mut Behind, sender, frame, &mut Script::new(&[]));
-    }
-}
-
-struct Read;
-
-impl Action for Read {
-    const CAPABILITY: &'static str = "log.read";
-}
-
-/// What a permit costs: the reply of policyd, in the seed's next nonce.
-fn permit(arrival: Arrival) -> Result<Evidence, Status> {
-    let (mut sys, mut client) = (Script::new(&[arrival]), Client::new(EP, 6));
-    let sender = Sender { service: ServiceId(20), incarnation: 1, badge: 0 };
-    let mut policy = PolicyAuthorizer { sys: &mut sys, client: &mut client, wait_ns: WAIT_NS };
-    authorize(&mut policy, sender, Read).map(|permit| permit.evidence())
-}
-
-#[test]
-fn only_an_allow_of_policyd_makes_a_permit() {
-    let says = |bytes: &'static [u8]| {
-        permit((Return::Replied { len: bytes.len() as u16, cap: Handle::NONE }, bytes))
-    };
-    let evidence = Evidence { nonce: 7, seq: 0x0102 };
-    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x00\0\x02\x01\0\0\0\0\0\0"), Ok(evidence));
-    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x01\0"), Err(Status::Denied));
-    assert_eq!(says(b"PO\x02\x88\x07\0\0\0\x00\0"), Err(Status::Unavailable), "no number");
-    let other = b"PO\x02\x88\x08\0\0\0\x00\0\x02\x01\0\0\0\0\0\0";
-    assert_eq!(says(other), Err(Status::Unavailable), "another nonce");
-    assert_eq!(says(b"PO\x02\x85\x07\0\0\0\x00\0"), Err(Status::Unavailable), "another question");
-    assert_eq!(says(b""), Err(Status::Unavailable));
-    for error in [Error::TimedOut, Error::PeerDied, Error::Revoked, Error::Denied] {
-        assert_eq!(permit(fails(error)), Err(Status::Unavailable));
     }
 }
 

@@ -6,22 +6,20 @@ use nexus_abi::{
     syscall::SourceOp,
 };
 use nexus_ipc::{
-    CallError, Deadline, connect, keys,
-    keys::KeyError,
-    log::{AuditFilter, AuditStats, Client, LogError},
+    CONNECT_NS, CallError, Deadline, OnDemand, connect,
+    keys::{self, KeyError},
+    log::{self, AuditFilter, AuditStats, LogError},
     supervise,
 };
 use nexus_system::{ids, names, slots::controld as slots};
 use nexus_virtio::{BUFFER, Fault, Port, Registers};
-use nexus_wire::{Status, keys::Status as KeyStatus, log};
+use nexus_wire::{Status, keys::Status as KeyStatus, log as wire_log};
 
 use crate::channel::{CHECKPOINT, Chains, Channel, Outside, Records};
 
 /// Bit of the notification that the device's interrupt sets.
 const INTERRUPT_BIT: u8 = 0;
 const INTERRUPT: u64 = 1 << INTERRUPT_BIT;
-/// How long a connection to the journal may take: the supervisor may be starting a service.
-const CONNECT_NS: u64 = 500_000_000;
 /// How long the journal may take; it asks the authority first.
 const JOURNAL_NS: u64 = 500_000_000;
 /// How long keystored may take: it draws entropy, stores and flushes.
@@ -54,7 +52,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
             return DEVICE_FAULT;
         }
     };
-    let mut line = Line { sys, port, journal: None, broken: false };
+    let mut line = Line { sys, port, journal: OnDemand::to(names::LOGD), broken: false };
     if line.control(SourceOp::Bind).is_err() {
         return NOT_WIRED;
     }
@@ -89,8 +87,7 @@ fn wait<S: Sys>(sys: &mut S, deadline_ns: u64) -> Result<(), Error> {
 struct Line<'s, S> {
     sys: &'s mut S,
     port: Port<Registers>,
-    /// Made at the first question; controld starts without the journal.
-    journal: Option<Client>,
+    journal: OnDemand<wire_log::Protocol>,
     /// The device has done what no device may.
     broken: bool,
 }
@@ -115,34 +112,15 @@ impl<S: Sys> Line<'_, S> {
         }
     }
 
-    fn connected(&mut self) -> Result<Client, Status> {
-        if let Some(client) = self.journal.take() {
-            return Ok(client);
-        }
-        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
-        let ep = connect(self.sys, names::LOGD, deadline).map_err(|_| Status::Unavailable)?;
-        let seed = self.sys.now_ns() as u32;
-        Ok(Client::new(ep, seed))
-    }
-
-    /// Asks the journal; the connection is kept as long as the journal answers.
+    /// Asks the journal.
     fn ask<T>(
         &mut self,
-        question: impl FnOnce(&mut Client, &mut S, Deadline) -> Result<T, LogError>,
+        question: impl FnOnce(&mut log::Client, &mut S, Deadline) -> Result<T, LogError>,
     ) -> Result<T, Status> {
-        let mut client = self.connected()?;
-        let deadline = Deadline::after_ns(self.sys, JOURNAL_NS);
-        let outcome = question(&mut client, self.sys, deadline);
-        if matches!(outcome, Ok(_) | Err(LogError::Refused(_))) {
-            self.journal = Some(client);
-        } else {
-            let _gone_either_way = self.sys.run(Call::CapClose { cap: client.endpoint() });
-        }
-        outcome.map_err(status)
+        let outcome = self.journal.ask(self.sys, JOURNAL_NS, question);
+        outcome.map_err(|_| Status::Unavailable)?.map_err(status)
     }
-}
 
-impl<S: Sys> Line<'_, S> {
     /// Asks keystored over a connection for this one question: nobody asks twice a minute.
     fn ask_keys<T>(
         &mut self,
@@ -187,12 +165,12 @@ fn status(error: LogError) -> Status {
         LogError::Ipc(_) => Status::Unavailable,
         LogError::Protocol | LogError::Argument => Status::Internal,
         LogError::Refused(refused) => match refused {
-            log::Status::Denied => Status::Denied,
-            log::Status::Unavailable => Status::Unavailable,
-            log::Status::TooLarge => Status::TooLarge,
-            log::Status::InvalidArgs => Status::NotFound,
-            log::Status::OverLimit | log::Status::RateLimited => Status::Busy,
-            log::Status::Unsupported => Status::Unsupported,
+            wire_log::Status::Denied => Status::Denied,
+            wire_log::Status::Unavailable => Status::Unavailable,
+            wire_log::Status::TooLarge => Status::TooLarge,
+            wire_log::Status::InvalidArgs => Status::NotFound,
+            wire_log::Status::OverLimit | wire_log::Status::RateLimited => Status::Busy,
+            wire_log::Status::Unsupported => Status::Unsupported,
             _ => Status::Internal,
         },
     }

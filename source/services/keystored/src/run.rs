@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use nexus_abi::{Call, Handle, ServiceId, Sys, layout::SLOT_CONNECT, layout::SLOT_SERVER};
 use nexus_ipc::{
-    Deadline, connect, policy,
+    Deadline, OnDemand,
     rng::{self, RngError},
     state::{self, StateError},
     supervise,
@@ -13,7 +13,7 @@ use nexus_ipc::{
 use nexus_keys::Seal;
 use nexus_service::{
     lane::{Consumer, Producer},
-    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    permit::{Authority, Authorizer, Evidence},
     report::Reporter,
     serve,
 };
@@ -32,10 +32,6 @@ use crate::{
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
 const NO_ENDPOINT: i32 = 1;
-/// How long a connection may take: the supervisor may be starting a service.
-const CONNECT_NS: u64 = 500_000_000;
-/// How long a decision may take. policyd waits for nobody, so this is generous.
-const DECISION_NS: u64 = 100_000_000;
 /// How long entropy may take: the source may be tested again meanwhile.
 const ENTROPY_NS: u64 = 1_000_000_000;
 /// How long the store may take for one commit and its flush.
@@ -74,9 +70,9 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
         kept,
         memory: MemoryStore::default(),
         backing: None,
-        policyd: None,
-        rngd: None,
-        statefsd: None,
+        policyd: Authority::named(names::POLICYD),
+        rngd: OnDemand::to(names::RNGD),
+        statefsd: OnDemand::to(names::STATEFSD),
         measured: None,
     };
     let mut service = Keystored::default();
@@ -100,8 +96,7 @@ enum Backing {
     Memory,
 }
 
-/// The outside of keystored. Connections are made when they are first needed, and again after
-/// one has failed.
+/// The outside of keystored.
 struct Outside<'s, S> {
     sys: &'s mut S,
     reporter: Reporter<&'static [AtomicU64]>,
@@ -110,67 +105,30 @@ struct Outside<'s, S> {
     kept: Option<&'static [AtomicU64]>,
     memory: MemoryStore<MEMORY_KEYS>,
     backing: Option<Backing>,
-    policyd: Option<policy::Client>,
-    rngd: Option<rng::Client>,
-    statefsd: Option<state::Client>,
+    policyd: Authority,
+    rngd: OnDemand<nexus_wire::rng::Protocol>,
+    statefsd: OnDemand<nexus_wire::state::Protocol>,
     measured: Option<Measured>,
 }
 
 impl<S: Sys> Outside<'_, S> {
-    /// A channel to a service and a start for nonces.
-    fn channel(&mut self, name: &str) -> Option<(Handle, u32)> {
-        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
-        let ep = connect(self.sys, name, deadline).ok()?;
-        Some((ep, self.sys.now_ns() as u32))
-    }
-
-    fn close(&mut self, cap: Handle) {
-        let _gone_either_way = self.sys.run(Call::CapClose { cap });
-    }
-
-    /// Asks the state store; the connection is kept as long as it answers.
+    /// Asks the state store.
     fn ask_store<T>(
         &mut self,
         question: impl FnOnce(&mut state::Client, &mut S, Deadline) -> Result<T, StateError>,
     ) -> Result<T, StoreError> {
-        let mut client = match self.statefsd.take() {
-            Some(client) => client,
-            None => {
-                let (ep, seed) = self.channel(names::STATEFSD).ok_or(StoreError::Unavailable)?;
-                state::Client::new(ep, seed)
-            }
-        };
-        let deadline = Deadline::after_ns(self.sys, STORE_NS);
-        let outcome = question(&mut client, self.sys, deadline);
+        let outcome = self.statefsd.ask(self.sys, STORE_NS, question);
         self.wipe();
-        if matches!(outcome, Ok(_) | Err(StateError::Refused(_) | StateError::Argument)) {
-            self.statefsd = Some(client);
-        } else {
-            self.close(client.endpoint());
-        }
-        outcome.map_err(store_error)
+        outcome.map_err(|_| StoreError::Unavailable)?.map_err(store_error)
     }
 
     fn ask_rng(
         &mut self,
         question: impl FnOnce(&mut rng::Client, &mut S, Deadline) -> Result<(), RngError>,
     ) -> Result<(), NoEntropy> {
-        let mut client = match self.rngd.take() {
-            Some(client) => client,
-            None => {
-                let (ep, seed) = self.channel(names::RNGD).ok_or(NoEntropy)?;
-                rng::Client::new(ep, seed)
-            }
-        };
-        let deadline = Deadline::after_ns(self.sys, ENTROPY_NS);
-        let outcome = question(&mut client, self.sys, deadline);
+        let outcome = self.rngd.ask(self.sys, ENTROPY_NS, question);
         self.wipe();
-        if matches!(outcome, Ok(()) | Err(RngError::Refused(_))) {
-            self.rngd = Some(client);
-        } else {
-            self.close(client.endpoint());
-        }
-        outcome.map_err(|_| NoEntropy)
+        outcome.map_err(|_| NoEntropy)?.map_err(|_| NoEntropy)
     }
 
     /// Empties the message frame: the root secret and seeds pass through it.
@@ -205,22 +163,7 @@ impl<S: Sys> nexus_service::Env for Outside<'_, S> {
 
 impl<S: Sys> Authorizer for Outside<'_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
-        let mut client = match self.policyd.take() {
-            Some(client) => client,
-            None => {
-                let (ep, seed) = self.channel(names::POLICYD).ok_or(Status::Unavailable)?;
-                policy::Client::new(ep, seed)
-            }
-        };
-        let sys = &mut *self.sys;
-        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
-        let outcome = policyd.decide(subject, capability);
-        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
-            self.policyd = Some(client);
-        } else {
-            self.close(client.endpoint());
-        }
-        outcome
+        self.policyd.decide(self.sys, subject, capability)
     }
 }
 

@@ -9,9 +9,8 @@ use nexus_abi::{
     syscall::{CapKind, Topic, VmoKind},
 };
 use nexus_audit::{Checkpoint, Seal};
-use nexus_ipc::{Deadline, connect, policy::Client};
 use nexus_service::{
-    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    permit::{Authority, Authorizer, Evidence},
     serve,
 };
 use nexus_system::{Outgoing, markers, names, slots::logd as slots};
@@ -21,10 +20,6 @@ use crate::{ENTRIES_BYTES, Env, Found, Lane, Logd, Memory, SOURCES};
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
 const NO_ENDPOINT: i32 = 1;
-/// How long a connection to policyd may take: the supervisor may be starting a service.
-const CONNECT_NS: u64 = 500_000_000;
-/// How long a decision may take. policyd waits for nobody, so this is generous.
-const DECISION_NS: u64 = 100_000_000;
 
 /// Runs logd until its endpoint is gone.
 ///
@@ -52,7 +47,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
     }
     let bells = slots::INCOMING.iter().fold(0, |bits, lane| bits | lane.bit);
     let mask = bells | slots::KERNEL_LOG_BIT | SHUTDOWN_BIT;
-    let mut env = Outside { sys, policyd: None };
+    let mut env = Outside { sys, policyd: Authority::named(names::POLICYD) };
     let _gone = serve(&mut service, &mut env, Handle::fixed(SLOT_SERVER), mask);
     NO_ENDPOINT
 }
@@ -101,20 +96,7 @@ fn has_kernel_log<S: Sys>(sys: &mut S) -> bool {
 /// The outside of logd: the clock, the kernel's ring and policyd.
 struct Outside<'s, S> {
     sys: &'s mut S,
-    /// Made at the first question; logd starts without policyd.
-    policyd: Option<Client>,
-}
-
-impl<S: Sys> Outside<'_, S> {
-    fn connected(&mut self) -> Option<Client> {
-        if let Some(client) = self.policyd.take() {
-            return Some(client);
-        }
-        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
-        let ep = connect(self.sys, names::POLICYD, deadline).ok()?;
-        let seed = self.sys.now_ns() as u32;
-        Some(Client::new(ep, seed))
-    }
+    policyd: Authority,
 }
 
 impl<S: Sys> nexus_service::Env for Outside<'_, S> {
@@ -127,17 +109,7 @@ impl<S: Sys> nexus_service::Env for Outside<'_, S> {
 
 impl<S: Sys> Authorizer for Outside<'_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
-        let mut client = self.connected().ok_or(Status::Unavailable)?;
-        let sys = &mut *self.sys;
-        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
-        let outcome = policyd.decide(subject, capability);
-        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
-            self.policyd = Some(client);
-        } else {
-            // No decision: whatever is wrong with the connection, the next question makes a new one.
-            let _gone_either_way = self.sys.run(Call::CapClose { cap: client.endpoint() });
-        }
-        outcome
+        self.policyd.decide(self.sys, subject, capability)
     }
 }
 

@@ -5,9 +5,8 @@ use nexus_abi::{
     layout::{SLOT_NOTIFY, SLOT_SERVER},
     syscall::{SourceOp, Topic},
 };
-use nexus_ipc::{Deadline, connect, policy::Client};
 use nexus_service::{
-    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    permit::{Authority, Authorizer, Evidence},
     serve,
 };
 use nexus_system::{markers, names, slots::rngd as slots};
@@ -19,12 +18,6 @@ use crate::{Cutoffs, Env, Rngd};
 /// Bit of the notification that the device's interrupt sets.
 const INTERRUPT_BIT: u8 = 0;
 const INTERRUPT: u64 = 1 << INTERRUPT_BIT;
-/// How long a connection to policyd may take: the supervisor may be starting a service.
-const CONNECT_NS: u64 = 500_000_000;
-/// How long a decision may take. policyd waits for nobody, so this is generous; without one by
-/// then there are no bytes.
-const DECISION_NS: u64 = 100_000_000;
-
 /// Exit code: the endpoint is gone, so there is nothing left to do.
 const NO_ENDPOINT: i32 = 1;
 
@@ -35,7 +28,12 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
     let device = Rng::open(sys, slot, (slots::DMA, slots::DMA_BYTES)).ok();
     let caller = sys.info(Handle::NONE, Topic::Caller).unwrap_or_default();
     let [_, incarnation, ..] = caller;
-    let mut env = Outside { sys, device, policyd: None, incarnation: incarnation as u32 };
+    let mut env = Outside {
+        sys,
+        device,
+        policyd: Authority::named(names::POLICYD),
+        incarnation: incarnation as u32,
+    };
     let mut service = Rngd::new(Cutoffs::CLAIMED);
     if env.device.is_some() && env.control(SourceOp::Bind).is_ok() {
         service.start(&mut env);
@@ -50,8 +48,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
 struct Outside<'s, S> {
     sys: &'s mut S,
     device: Option<Rng<Registers>>,
-    /// Made at the first question; rngd starts without policyd.
-    policyd: Option<Client>,
+    policyd: Authority,
     incarnation: u32,
 }
 
@@ -60,16 +57,6 @@ impl<S: Sys> Outside<'_, S> {
         let (source, notif) = (slots::IRQ_VIRTIO_RNG, Handle::fixed(SLOT_NOTIFY));
         let call = Call::SourceControl { source, op, notif, bit: INTERRUPT_BIT };
         self.sys.run(call).map(|_| ())
-    }
-
-    fn connected(&mut self) -> Option<Client> {
-        if let Some(client) = self.policyd.take() {
-            return Some(client);
-        }
-        let deadline = Deadline::after_ns(self.sys, CONNECT_NS);
-        let ep = connect(self.sys, names::POLICYD, deadline).ok()?;
-        let seed = self.sys.now_ns() as u32;
-        Some(Client::new(ep, seed))
     }
 }
 
@@ -83,17 +70,7 @@ impl<S: Sys> nexus_service::Env for Outside<'_, S> {
 
 impl<S: Sys> Authorizer for Outside<'_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
-        let mut client = self.connected().ok_or(Status::Unavailable)?;
-        let sys = &mut *self.sys;
-        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
-        let outcome = policyd.decide(subject, capability);
-        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
-            self.policyd = Some(client);
-        } else {
-            // No decision: whatever is wrong with the connection, the next question makes a new one.
-            let _gone_either_way = self.sys.run(Call::CapClose { cap: client.endpoint() });
-        }
-        outcome
+        self.policyd.decide(self.sys, subject, capability)
     }
 }
 

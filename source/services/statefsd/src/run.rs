@@ -1,10 +1,9 @@
 //! The shell around the state machine: opens the disk, mounts the store, serves. The same code
 //! runs in the image and in the simulator.
 
-use nexus_abi::{Call, Handle, ServiceId, Sys, layout::SLOT_SERVER};
-use nexus_ipc::{Deadline, connect, policy::Client};
+use nexus_abi::{Handle, ServiceId, Sys, layout::SLOT_SERVER};
 use nexus_service::{
-    permit::{Authorizer, Evidence, PolicyAuthorizer},
+    permit::{Authority, Authorizer, Evidence},
     serve,
 };
 use nexus_state::{Error, Found, Memory, Store, open};
@@ -23,10 +22,6 @@ const NO_ENDPOINT: i32 = 1;
 /// Exit code: the device broke its protocol before the store was there. The next instance
 /// resets it.
 const DEVICE_FAULT: i32 = 2;
-/// How long a connection to policyd may take: the supervisor may be starting a service.
-const CONNECT_NS: u64 = 500_000_000;
-/// How long a decision may take. policyd waits for nobody, so this is generous.
-const DECISION_NS: u64 = 100_000_000;
 
 /// Runs statefsd until its endpoint is gone.
 ///
@@ -75,7 +70,7 @@ fn without<S: Sys>(sys: &mut S, why: &str) -> i32 {
 }
 
 fn serve_with<S: Sys>(place: Place<'_, '_, '_, '_, S>) -> i32 {
-    let mut env = Outside { place, policyd: None };
+    let mut env = Outside { place, policyd: Authority::named(names::POLICYD) };
     let _gone = serve(&mut Statefsd::default(), &mut env, Handle::fixed(SLOT_SERVER), 0);
     NO_ENDPOINT
 }
@@ -101,55 +96,32 @@ enum Place<'e, 'm, 'd, 's, S> {
     None(&'e mut S, State),
 }
 
-/// The outside of statefsd.
-struct Outside<'e, 'm, 'd, 's, S> {
-    place: Place<'e, 'm, 'd, 's, S>,
-    /// Made at the first question; statefsd starts without policyd.
-    policyd: Option<Client>,
-}
-
-impl<S: Sys> Outside<'_, '_, '_, '_, S> {
+impl<S: Sys> Place<'_, '_, '_, '_, S> {
     fn kernel(&mut self) -> &mut S {
-        match &mut self.place {
+        match self {
             Place::Store(store) => store.device_mut().sys(),
             Place::None(sys, _) => sys,
         }
     }
+}
 
-    fn connected(&mut self) -> Option<Client> {
-        if let Some(client) = self.policyd.take() {
-            return Some(client);
-        }
-        let sys = self.kernel();
-        let deadline = Deadline::after_ns(sys, CONNECT_NS);
-        let ep = connect(sys, names::POLICYD, deadline).ok()?;
-        let seed = sys.now_ns() as u32;
-        Some(Client::new(ep, seed))
-    }
+/// The outside of statefsd.
+struct Outside<'e, 'm, 'd, 's, S> {
+    place: Place<'e, 'm, 'd, 's, S>,
+    policyd: Authority,
 }
 
 impl<S: Sys> nexus_service::Env for Outside<'_, '_, '_, '_, S> {
     type Sys = S;
 
     fn sys(&mut self) -> &mut S {
-        self.kernel()
+        self.place.kernel()
     }
 }
 
 impl<S: Sys> Authorizer for Outside<'_, '_, '_, '_, S> {
     fn decide(&mut self, subject: ServiceId, capability: &str) -> Result<Evidence, Status> {
-        let mut client = self.connected().ok_or(Status::Unavailable)?;
-        let sys = self.kernel();
-        let mut policyd = PolicyAuthorizer { sys, client: &mut client, wait_ns: DECISION_NS };
-        let outcome = policyd.decide(subject, capability);
-        if matches!(outcome, Ok(_) | Err(Status::Denied)) {
-            self.policyd = Some(client);
-        } else {
-            // No decision: whatever is wrong with the connection, the next question makes a new one.
-            let cap = client.endpoint();
-            let _gone_either_way = self.kernel().run(Call::CapClose { cap });
-        }
-        outcome
+        self.policyd.decide(self.place.kernel(), subject, capability)
     }
 }
 
@@ -164,6 +136,6 @@ impl<'m, 'd, 's, S: Sys> Env<'m> for Outside<'_, 'm, 'd, 's, S> {
     }
 
     fn failed(&mut self, error: Error) {
-        self.kernel().console(told(error));
+        self.place.kernel().console(told(error));
     }
 }
