@@ -9,9 +9,14 @@ use clap_complete::Shell;
 
 /// Print the completion script of a shell
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "For example: nx completions bash > ~/.local/share/bash-completion/completions/nx"
-)]
+#[command(after_help = "\
+Examples:
+  nx completions bash > ~/.local/share/bash-completion/completions/nx
+  nx completions zsh > ~/.zfunc/_nx                      where fpath has ~/.zfunc
+  nx completions fish > ~/.config/fish/completions/nx.fish
+
+They complete a command `nx`. If you call `cargo nx`, put this into the shell's start file:
+  nx() { cargo nx \"$@\"; }                              fish: alias nx 'cargo nx'")]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]

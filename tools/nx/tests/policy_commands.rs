@@ -211,9 +211,25 @@ fn fmt_lays_out_checks_and_keeps_comments() {
     assert_eq!(text, pretty);
     assert_eq!(policy(&tree, &["fmt", "--check"]).0, Some(0));
     fs::write(tree.0.join("base.toml"), "[allow\n").expect("a file");
-    let (status, _, err) = policy(&tree, &["fmt"]);
-    assert_eq!(status, Some(1));
-    assert!(err.contains("POLICY/base.toml"), "{err}");
+    fs::write(tree.0.join("more.toml"), ugly).expect("a file");
+    fs::write(tree.0.join("tests/base.toml"), "expect\n").expect("a file");
+    let (status, out, err) = policy(&tree, &["fmt"]);
+    assert_eq!((status, out.as_str()), (Some(1), "formatted POLICY/more.toml\n"));
+    for file in ["POLICY/base.toml", "POLICY/tests/base.toml"] {
+        assert!(err.contains(&format!("error: {file}: ")), "every broken file is named: {err}");
+    }
+    assert_eq!(policy(&tree, &["fmt", "no/such.toml"]).0, Some(2));
+    assert_eq!(policy(&tree, &["fmt", &tree.0.display().to_string()]).0, Some(1));
+}
+
+/// What people copy from is laid out as the tool lays it out.
+#[test]
+fn the_recipes_of_this_tree_are_laid_out() {
+    for dir in ["recipes/policy", "recipes/policy-reload-test", "tools/nx/tests/policy/fixture"] {
+        let output = nx(&["policy", "fmt", "--check", dir]);
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((output.status.code(), out.as_str()), (Some(0), ""), "`nx policy fmt {dir}`");
+    }
 }
 
 #[test]

@@ -34,26 +34,31 @@ pub(super) struct FmtArgs {
     /// Write nothing, tell which files would change
     #[arg(long)]
     check: bool,
-    /// Files; without any, all of the policy directory and its tests
+    /// Files or policy directories; without any, the policy directory with its tests
     files: Vec<PathBuf>,
 }
 
 pub(super) fn run(place: Place<'_>, json: bool, args: &FmtArgs) -> Result<u8, Failure> {
-    let files = if args.files.is_empty() {
-        recipes(&super::locate(place.root, place.dir)).map_err(Failure::Text)?
-    } else {
-        args.files.clone()
-    };
-    let mut changed = Vec::new();
+    let policy = super::locate(place.root, place.dir);
+    let named = if args.files.is_empty() { vec![policy] } else { args.files.clone() };
+    let mut files = Vec::new();
+    for path in named {
+        match path.is_dir() {
+            true => files.extend(recipes(&path).map_err(Failure::Usage)?),
+            false if path.exists() => files.push(path),
+            false => return Err(Failure::Usage(format!("{}: no such file", path.display()))),
+        }
+    }
+    let (mut changed, mut failed) = (Vec::new(), false);
     for path in files {
-        let fault = |error: String| Failure::Text(format!("{}: {error}", path.display()));
-        let text = fs::read_to_string(&path).map_err(|error| fault(error.to_string()))?;
-        let formatted = format(&text).map_err(fault)?;
-        if formatted != text {
-            if !args.check {
-                fs::write(&path, formatted).map_err(|error| fault(error.to_string()))?;
+        match lay_out(&path, args.check) {
+            Ok(true) => changed.push(path.display().to_string()),
+            Ok(false) => {}
+            Err(error) => {
+                // The others are laid out all the same.
+                eprintln!("error: {}: {}", path.display(), error.trim_end());
+                failed = true;
             }
-            changed.push(path.display().to_string());
         }
     }
     if json {
@@ -62,7 +67,18 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &FmtArgs) -> Result<u8, Fa
         let what = if args.check { "would change" } else { "formatted" };
         changed.iter().for_each(|path| println!("{what} {path}"));
     }
-    Ok(if args.check && !changed.is_empty() { FAULTY } else { OK })
+    Ok(if failed || (args.check && !changed.is_empty()) { FAULTY } else { OK })
+}
+
+/// True if the file was, or would be, laid out anew.
+fn lay_out(path: &Path, check: bool) -> Result<bool, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let formatted = format(&text)?;
+    let changes = formatted != text;
+    if changes && !check {
+        fs::write(path, formatted).map_err(|error| error.to_string())?;
+    }
+    Ok(changes)
 }
 
 /// Every recipe of a policy directory, by name.
