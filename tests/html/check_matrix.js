@@ -68,6 +68,21 @@
     document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
     check("escape closes it and gives the focus back", $("detail").hidden && document.activeElement === link);
 
+    link.dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
+    check("the column under the mouse is marked", heads.filter((head) => head.classList.contains("column")).join() === [busy].join() && busy.classList.contains("column"));
+
+    // A window as narrow as a telephone still shows marks beside the names.
+    const narrow = document.createElement("iframe");
+    narrow.style.cssText = "width: 500px; height: 800px";
+    narrow.srcdoc = document.documentElement.outerHTML.replace(/<script[^]*?<\/script>/g, "");
+    document.body.append(narrow);
+    await new Promise((resolve) => { narrow.onload = resolve; });
+    const scroll = narrow.contentDocument.getElementById("matrix").getBoundingClientRect();
+    const inside = [...narrow.contentDocument.querySelectorAll(".matrix thead th.subject")]
+      .filter((head) => head.getBoundingClientRect().right <= scroll.right).length;
+    check(`a narrow window shows columns (${inside})`, inside >= 4);
+    narrow.remove();
+
     const ground = () => getComputedStyle(document.body).backgroundColor;
     const first = ground();
     $("theme").click();

@@ -6,6 +6,7 @@ mod text;
 use std::{
     collections::BTreeMap,
     fs,
+    io::{IsTerminal, stdout},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,7 @@ use nexus_sel::{
     authoring::{Cell, RuleSource},
 };
 use serde_json::{Value, json};
+use terminal_size::terminal_size;
 
 use super::{
     access::{Pair, View},
@@ -156,7 +158,9 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &MatrixArgs) -> Result<u8,
         if !args.all {
             matrix.leave_out_the_empty();
         }
-        print!("{}", text::table(&matrix, Style::of_stdout()));
+        let columns = terminal_size().map(|(width, _)| usize::from(width.0));
+        let columns = columns.filter(|_| stdout().is_terminal());
+        print!("{}", text::table(&matrix, Style::of_stdout(), columns));
     }
     Ok(super::OK)
 }
@@ -197,9 +201,14 @@ fn gather(view: &View<'_>, args: &MatrixArgs) -> Matrix {
         }
     });
     let capabilities: Vec<Capability> = capabilities.collect();
+    let mut lines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in side.compiled.iter().flat_map(|compiled| &compiled.warnings.sources) {
+        lines.insert(&source.name, source.text.lines().collect());
+    }
     let rule = |source: &RuleSource| {
-        let line = side.line(&source.file, source.line).unwrap_or_default().trim().to_owned();
-        Rule { source: source.clone(), line }
+        let file = lines.get(source.file.as_str());
+        let line = file.and_then(|lines| lines.get(source.line.checked_sub(1)?));
+        Rule { source: source.clone(), line: line.map_or("", |line| line.trim()).to_owned() }
     };
     Matrix {
         label: side.label.clone(),

@@ -29,6 +29,9 @@ pub(super) enum Tone {
 }
 
 impl Style {
+    #[cfg(test)]
+    pub(super) const PLAIN: Style = Style { colour: false };
+
     /// Colours where they are wanted.
     pub(super) fn of_stdout() -> Style {
         Style::of(stdout().is_terminal())

@@ -102,6 +102,13 @@ function close() {
 $("close").addEventListener("click", close);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !$("detail").hidden) close(); });
 
+// ---- whose column it is
+body.addEventListener("mouseover", (event) => {
+  const at = event.target.closest("td, th")?.cellIndex ?? -1;
+  heads.forEach((head, index) => head.classList.toggle("column", index === at));
+});
+body.addEventListener("mouseleave", () => heads.forEach((head) => head.classList.remove("column")));
+
 // ---- light and dark
 $("theme").addEventListener("click", () => {
   const root = document.documentElement;
