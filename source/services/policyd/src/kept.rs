@@ -68,3 +68,39 @@ fn copy(from: &[AtomicU64], into: &mut [u64]) {
         *word = kept.load(Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(words: u64) -> Blob {
+        core::array::from_fn(|at| words ^ at as u64)
+    }
+
+    /// Each as long as it can be: neither loses a word to the other.
+    #[test]
+    fn two_policies_of_full_length_lie_beside_each_other() {
+        let memory: Vec<AtomicU64> = (0..2 * BLOB_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let kept = Kept::new(&memory);
+        let blobs = [filled(0x5555 << 32), filled(0x3333 << 32)];
+        for order in [Place::ALL, [Place::Second, Place::First]] {
+            memory.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            order.iter().for_each(|place| kept.write(*place, &blobs[*place as usize]));
+            for place in Place::ALL {
+                let mut read = [0; BLOB_WORDS];
+                kept.read(place, &mut read);
+                assert_eq!(read, blobs[place as usize], "{place:?}");
+                assert_eq!(kept.stated(place), stated_version(&read));
+            }
+        }
+    }
+
+    #[test]
+    fn without_memory_nothing_is_kept() {
+        for memory in [&[][..], &[AtomicU64::new(9)]] {
+            let kept = Kept::new(memory);
+            kept.write(Place::First, &filled(1));
+            assert_eq!(Place::ALL.map(|place| kept.stated(place)), [0; 2]);
+        }
+    }
+}

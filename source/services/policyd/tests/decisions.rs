@@ -85,12 +85,13 @@ fn test_reject_check_under_another_name() {
         Reason::Identity,
     );
     assert_eq!(record.args[1], CLIENT, "whom it claimed to be");
-    expect(
+    let record = expect(
         bench().ask(from(PEER), 1, Op::Check { name: name("nobody") }),
         DENY,
         PEER,
         Reason::Identity,
     );
+    assert_eq!(record.args[1], 0, "nobody");
 }
 
 #[test]
@@ -118,7 +119,37 @@ fn test_reject_routes_to_what_is_no_service() {
     let longest = "x".repeat(48);
     for target in ["client", "peer", "nobody", longest.as_str(), &longest[..42], &longest[..43]] {
         let op = Op::Route { requester: name("client"), target: name(target) };
-        expect(bench().ask(from(CLIENT), 2, op), DENY, CLIENT, Reason::Unknown);
+        let record = expect(bench().ask(from(CLIENT), 2, op), DENY, CLIENT, Reason::Unknown);
+        let known = [("client", CLIENT), ("peer", PEER)].into_iter().find(|(n, _)| *n == target);
+        assert_eq!(record.target, known.map_or(0, |(_, id)| id), "{target}");
+    }
+}
+
+/// A target whose name does not fit behind `route.` is not the one whose name is its beginning,
+/// and one without a name is not the right `route.` itself.
+#[test]
+fn test_reject_routes_that_a_shorter_name_would_grant() {
+    let longest = "x".repeat(42);
+    let named = ["route.".to_owned(), format!("route.{longest}")];
+    let mut model = Model {
+        version: 1,
+        subjects: vec![("client".to_owned(), CLIENT), (longest.clone(), PEER)],
+        capabilities: named.map(|name| plain(&name, AuditMode::Normal)).to_vec(),
+        rules: 1,
+        ..Model::default()
+    };
+    model.cells.extend((0..2).map(|cap| ((0, cap), Cell::Rule(Effect::Allow, 1))));
+    let mut bench = over(&model);
+    let fits = Op::Route { requester: name("client"), target: name(&longest) };
+    expect(bench.ask(from(CLIENT), 2, fits), ALLOW, CLIENT, Reason::Policy);
+    let fits = Op::RouteId { requester: CLIENT, target: PEER };
+    expect(bench.ask(from(CLIENT), 3, fits), ALLOW, CLIENT, Reason::Policy);
+    let past = format!("{longest}x");
+    let past = Op::Route { requester: name("client"), target: name(&past) };
+    let nameless = Op::RouteId { requester: CLIENT, target: 4 };
+    for (version, op) in [(2, past), (3, nameless)] {
+        let record = expect(bench.ask(from(CLIENT), version, op), DENY, CLIENT, Reason::Unknown);
+        assert!(record.cap.as_bytes().is_empty(), "no capability was asked about");
     }
 }
 
@@ -153,7 +184,7 @@ fn exec_is_proc_spawn_and_names_the_image() {
     for version in [1, 2] {
         let op = Op::Exec { requester: name("client"), image: 9 };
         let record = expect(bench().ask(from(CLIENT), version, op), ALLOW, CLIENT, Reason::Policy);
-        assert_eq!((record.args[0], record.cap.as_bytes()), (9, &b"proc.spawn"[..]));
+        assert_eq!((record.args, record.cap.as_bytes()), ([9, 0], &b"proc.spawn"[..]));
     }
     let op = Op::ExecId { requester: PEER, image: 1 };
     expect(bench().ask(from(PEER), 3, op), DENY, PEER, Reason::Default);
@@ -163,7 +194,7 @@ fn exec_is_proc_spawn_and_names_the_image() {
 fn a_proxy_needs_the_right_and_the_private_capability() {
     let route = Op::RouteId { requester: CLIENT, target: ENFORCER };
     let record = expect(bench().ask(control(INIT), 3, route), ALLOW, CLIENT, Reason::Policy);
-    assert_eq!(record.enforcer, INIT);
+    assert_eq!((record.enforcer, record.args), (INIT, [0; 2]), "a claim with the right is none");
     assert!(record.flags.has(Flags::DELEGATED.or(Flags::CONTROL)));
     let exec = Op::Exec { requester: name("client"), image: 1 };
     expect(bench().ask(control(INIT), 1, exec), ALLOW, CLIENT, Reason::Policy);
@@ -383,16 +414,22 @@ fn test_reject_an_unrecorded_answer_to_a_delegate_whose_right_must_be_recorded()
         vec![plain("files.read", AuditMode::Normal), plain("policy.delegate", AuditMode::Required)];
     let mut model = Model {
         version: 1,
-        subjects: vec![("client".to_owned(), CLIENT), ("enforcer".to_owned(), ENFORCER)],
+        subjects: [("client", CLIENT), ("enforcer", ENFORCER), ("peer", PEER)]
+            .map(|(name, id)| (name.to_owned(), id))
+            .to_vec(),
         capabilities,
-        rules: 1,
+        rules: 2,
         ..Model::default()
     };
     model.cells.extend([(0, 0), (1, 1)].map(|pair| (pair, Cell::Rule(Effect::Allow, 1))));
+    model.cells.insert((2, 1), Cell::Rule(Effect::Deny, 2));
     let mut bench = over(&model);
     let asked = Op::CheckCapDelegated { subject: CLIENT, capability: cap("files.read") };
     let record = expect(bench.ask(from(ENFORCER), 2, asked), ALLOW, CLIENT, Reason::Policy);
     assert!(record.flags.has(Flags::REQUIRED));
+    let refused = expect(bench.ask(from(PEER), 2, asked), DENY, PEER, Reason::Identity);
+    assert!(refused.flags.has(Flags::REQUIRED), "nor is a refusal of that right an ordinary one");
+    assert_eq!(refused.rule, 2, "the rule that says so");
     bench.outside.room = 0;
     assert_eq!(bench.status(from(ENFORCER), asked), Status::Deny);
     let own = Op::CheckCap { subject: CLIENT, capability: cap("files.read") };
@@ -438,6 +475,10 @@ fn which_policy_is_in_force_is_the_first_record() {
         let _policyd = policyd::Policyd::start(policy, common::loader(), &mut bench.outside);
         let record = bench.outside.records[0];
         assert_eq!((record.op, record.decision), (audit::Op::PolicyLoad, decision));
-        assert_eq!(record.args[0], version);
+        let digest = policy.map(|policy| policy.digest());
+        let head = digest.map_or(0, |d| u64::from_le_bytes(*d.first_chunk().unwrap()));
+        assert_eq!(record.args, [version, head], "which one, beyond doubt");
+        assert_eq!(record.policy, digest.map_or(0, |digest| audit::policy_tag(&digest)));
+        assert_eq!(record.rule, policy.map_or(0, |policy| policy.rule_count()));
     }
 }

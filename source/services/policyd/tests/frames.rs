@@ -108,7 +108,7 @@ fn test_reject_unknown_versions_and_operations() {
         let (reply, record) = bench().frame(from(CLIENT), &frame);
         assert_eq!(reply, [0x50, 0x4f, 1, frame[3] | 0x80, 3, 0]);
         assert_eq!((record.op, record.reason), (audit::Op::Unsupported, Reason::Unsupported));
-        assert_eq!(record.args[0], u64::from(frame[2]) | (u64::from(frame[3]) << 8));
+        assert_eq!(record.args, [u64::from(frame[2]) | (u64::from(frame[3]) << 8), 0]);
     }
     let (reply, _) = bench().frame(from(CLIENT), &[0x50, 0x4f, 3, 1, 7, 0, 0, 0]);
     assert_eq!(reply, [0x50, 0x4f, 3, 0x81, 7, 0, 0, 0, 3, 0], "version asked, nonce echoed");

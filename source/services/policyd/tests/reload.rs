@@ -239,7 +239,24 @@ fn test_reject_reload_without_a_capability() {
         let (status, record) = bench.ask(from(sender), 2, Op::Reload {});
         assert_eq!((status, record.op), (Status::Deny, Recorded::PolicyReload));
         assert_eq!((record.reason, record.decision), (reason, Decision::Deny));
+        assert_eq!((record.rule, record.cap.as_bytes()), (0, &b"policy.reload"[..]));
     }
+}
+
+/// What is told about an offer is about this one, and what is kept of one is nothing of the last.
+#[test]
+fn nothing_is_left_of_an_earlier_offer() {
+    let mut bench = Bench::new(Some(policy()));
+    let mut damaged = signed(9);
+    damaged.resize(damaged.len() + 64, 1);
+    assert_eq!(offer(&mut bench, damaged).record.args, [7, 9]);
+    let done = offer_from(&mut bench, INIT, Err(Reason::BlobMissing));
+    assert_eq!((done.reason, done.record.args), (Reason::BlobMissing, [7, 0]), "none was offered");
+    let whole = signed(8);
+    assert_eq!(offer(&mut bench, whole.clone()).status, Status::Allow);
+    let kept = bench.outside.kept.take().unwrap();
+    assert_eq!(kept[..whole.len()], whole);
+    assert!(kept[whole.len()..].iter().all(|word| *word == 0));
 }
 
 #[test]

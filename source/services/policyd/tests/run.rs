@@ -17,7 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{CLIENT, INIT, bring_up, compiled, compiled_with, signed, signed_with};
 use ed25519_dalek::SigningKey;
-use nexus_abi::{Call, Error, Handle, Return, Sys, layout::FRAME_MAX, syscall::Topic};
+use nexus_abi::{
+    Call, Error, Handle, Return, Sys,
+    layout::{FRAME_MAX, SLOT_SERVER},
+    syscall::Topic,
+};
+use nexus_sel::authoring::{Model, emit};
 use nexus_service::lane::Consumer;
 use nexus_system::{markers, slots::policyd as slots};
 use nexus_wire::audit::{Decision, Flags, Op, Reason, Record};
@@ -96,7 +101,7 @@ impl Fake {
     fn ask(&mut self, requests: &[&[u8]]) -> Vec<u8> {
         self.requests = requests.iter().rev().map(|request| request.to_vec()).collect();
         self.replies.clear();
-        assert_ne!(policyd::run(self, 0), 0, "ends when its endpoint is gone");
+        assert_eq!(policyd::run(self, 0), 1, "ends when its endpoint is gone");
         assert_eq!(self.open_caps, 0, "every capability was closed");
         let status = |reply: &Vec<u8>| reply[if reply[2] == 2 { 8 } else { 4 }];
         self.replies.iter().map(status).collect()
@@ -107,7 +112,7 @@ impl Fake {
         let mut frame = vec![0x50, 0x4f, 1, 4, CLIENT as u8, 0, 0, 0, 0, 0, 0, 0, 10];
         frame.extend(b"files.read");
         self.requests = vec![frame; times];
-        assert_ne!(policyd::run(self, 0), 0, "ends when its endpoint is gone");
+        assert_eq!(policyd::run(self, 0), 1, "ends when its endpoint is gone");
         assert_eq!(self.replies.len(), times);
         self.replies.iter().map(|reply| reply[4]).collect()
     }
@@ -132,8 +137,12 @@ impl Sys for Fake {
                 self.console.push_str(str::from_utf8(&self.frame[..len.get()]).unwrap());
                 Return::OK
             }
-            Call::Recv { .. } => self.next(),
-            Call::ReplyRecv { len, .. } => {
+            Call::Recv { ep, mask, .. } => {
+                assert_eq!((ep, mask), (Handle::fixed(SLOT_SERVER), 0));
+                self.next()
+            }
+            Call::ReplyRecv { len, ep, mask, .. } => {
+                assert_eq!((ep, mask), (Handle::fixed(SLOT_SERVER), 0));
                 self.replies.push(self.frame[..len.get()].to_vec());
                 self.next()
             }
@@ -205,7 +214,9 @@ fn with_policy_and_lane_it_is_ready_and_every_decision_is_in_the_lane() {
     assert_eq!(fake.console, format!("{}{}\n", warning(), ready()), "and nothing else");
     let mut lane = Consumer::attach(fake.lane.unwrap()).unwrap();
     let records: Vec<_> = std::iter::from_fn(|| lane.pop()).collect();
-    let ops: Vec<_> = records.iter().map(|words| Record::from_words(words).unwrap().op).collect();
+    let records: Vec<_> = records.iter().map(|words| Record::from_words(words).unwrap()).collect();
+    assert!(records.iter().all(|record| record.time_ns == 5), "the kernel's clock");
+    let ops: Vec<_> = records.iter().map(|record| record.op).collect();
     assert_eq!(ops, [Op::PolicyLoad, Op::CheckCap, Op::CheckCap, Op::CheckCap]);
     assert_eq!(fake.rung, 0, "the bell is for a lane that fills up");
 }
@@ -356,6 +367,20 @@ fn test_reject_what_was_kept_and_is_older_than_the_image() {
     }
     assert_eq!(fake.ask(&[CHECK]), [0]);
     assert_eq!(in_force(&fake), [7], "the image is the floor");
+}
+
+#[test]
+fn what_was_kept_replaces_the_image_only_if_it_is_newer() {
+    let empty = emit(&Model { version: 7, ..Model::default() }).unwrap();
+    let empty = signed_with(&bring_up(), &empty);
+    for (image, kept, version) in [(Some(signed(7)), empty, 7), (None, signed(1), 1)] {
+        let mut fake = Fake::new(image, true);
+        for (place, word) in fake.kept.unwrap().iter().zip(kept) {
+            place.store(word, Ordering::Relaxed);
+        }
+        assert_eq!(fake.ask(&[CHECK]), [0], "not by the one that allows nothing");
+        assert_eq!(in_force(&fake), [version]);
+    }
 }
 
 /// The word of the lane's header in which logd says how it is.
