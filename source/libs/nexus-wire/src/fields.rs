@@ -176,3 +176,52 @@ impl<'a, const N: usize> Field<'a> for [u8; N] {
 impl<const N: usize> Zero for [u8; N] {
     const ZERO: Self = [0; N];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Taken<'a> = Result<&'a [u8], Flaw>;
+
+    fn text(input: &[u8]) -> Taken<'_> {
+        Text::<4>::take(input).map(|(text, _)| text.as_bytes())
+    }
+
+    fn bytes(input: &[u8]) -> Taken<'_> {
+        Bytes::<4>::take(input).map(|(bytes, _)| bytes.as_bytes())
+    }
+
+    fn tail(input: &[u8]) -> Taken<'_> {
+        Tail::<4>::take(input).map(|(bytes, _)| bytes.as_bytes())
+    }
+
+    /// Every field of four bytes at most: empty, at its bound and one past it, cut short, and what
+    /// of text is text.
+    #[test]
+    fn test_reject_lengths_and_spellings_out_of_bounds() {
+        type Take = for<'a> fn(&'a [u8]) -> Taken<'a>;
+        let table: [(Take, &[u8], Taken<'_>); 15] = [
+            (text, b"\x04abcd", Ok(b"abcd")),
+            (text, b"\x05abcde", Err(Flaw::Malformed)),
+            (text, b"\x05abcd", Err(Flaw::Malformed)),
+            (text, b"\x00", Err(Flaw::Malformed)),
+            (text, b"", Err(Flaw::Malformed)),
+            (text, b"\x02\xc3\xa4", Ok("\u{e4}".as_bytes())),
+            (text, b"\x02a\xff", Err(Flaw::Malformed)),
+            (bytes, b"\x04\x00abcd", Ok(b"abcd")),
+            (bytes, b"\x05\x00abcde", Err(Flaw::TooLarge)),
+            (bytes, b"\x00\x00", Ok(b"")),
+            (bytes, b"\x04\x00abc", Err(Flaw::Malformed)),
+            (tail, b"abcd", Ok(b"abcd")),
+            (tail, b"abcde", Err(Flaw::TooLarge)),
+            (tail, b"", Err(Flaw::Malformed)),
+            (|input| split(input, 4, 4).map(|(bytes, _)| bytes), b"abcde", Ok(b"abcd")),
+        ];
+        for (take, input, expected) in table {
+            assert_eq!(take(input), expected, "{input:?}");
+        }
+        assert_eq!(split(b"abcde", 5, 4), Err(Flaw::TooLarge));
+        assert_eq!(split(b"ab", 5, 4), Err(Flaw::TooLarge), "before the frame is looked at");
+        assert_eq!(split(b"ab", 4, 4), Err(Flaw::Malformed));
+    }
+}
