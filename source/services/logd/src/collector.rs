@@ -76,7 +76,7 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
         let decides = |input: &Input<'_>| input.producer == ids::POLICYD;
         inputs.iter().flatten().find(|input| decides(input))?;
         let (journal, found) = Journal::attach(kept)?;
-        let health = Health::new(journal.ledger());
+        let health = Health::new(journal.ledger(), found);
         Some((Collector { journal, inputs, health, sealing }, found))
     }
 
@@ -122,7 +122,9 @@ impl<'v, const SLOTS: usize> Collector<'v, SLOTS> {
     /// Says so when the audit got worse or well again: in the journal, on the console, and to
     /// policyd through the lane's header.
     fn watch<E: Env>(&mut self, quarters: u64, now_ns: u64, env: &mut E) {
-        if let Some(change) = self.health.look(self.journal.ledger(), quarters, now_ns) {
+        let begun = self.health.begin(now_ns);
+        let change = self.health.look(self.journal.ledger(), quarters, now_ns);
+        for change in [begun, change].into_iter().flatten() {
             let (decision, args) = match change {
                 Change::Degraded(trouble, by) => (Decision::Deny, [trouble as u64, by]),
                 Change::Well => (Decision::Allow, [0, 0]),

@@ -134,10 +134,12 @@ impl<'v> Logd<'v> {
         }
     }
 
-    /// The audit, with everything in it that was waiting.
+    /// The audit, with everything in it that was waiting; once it is closed, as it was then.
     fn drained<E: Env>(&mut self, env: &mut E) -> Result<&mut Collector<'v>, Refused> {
         let audit = self.audit.as_mut().ok_or(Status::Unavailable)?;
-        audit.drain(env);
+        if self.end_by_ns.is_none() {
+            audit.drain(env);
+        }
         Ok(audit)
     }
 
@@ -218,7 +220,7 @@ impl<'v> Logd<'v> {
             [_, _, version, op, ..] => u64::from(*version) | (u64::from(*op) << 8),
             _ => 0,
         };
-        if let Some(audit) = &mut self.audit {
+        if let Some(audit) = self.audit.as_mut().filter(|_| self.end_by_ns.is_none()) {
             audit.note(&Record {
                 time_ns: now_ns,
                 enforcer: call.sender.service.0,

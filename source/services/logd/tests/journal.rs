@@ -19,6 +19,7 @@ use nexus_service::Service;
 use nexus_wire::{
     audit::{Decision, Op as AuditOp, Reason},
     log::{Entry, Level, Op, Reply, Status},
+    supervise::SHUTDOWN_BIT,
 };
 
 fn entry(message: &str) -> Entry<'_> {
@@ -167,7 +168,8 @@ fn the_audit_survives_a_restart_and_entries_do_not_pretend_to() {
     let mut second = machine.boot();
     let after = second.audit(0, 0, 0, 0);
     assert_eq!(after[..1], before);
-    assert_eq!((after.len(), after[1].nonce), (2, 2));
+    assert_eq!((after.len(), after[1].nonce), (3, 2));
+    assert_eq!((after[2].op, after[2].args), (AuditOp::Health, [5, 1]), "the restart is on record");
     let ([produced, stored, lost, ..], _) = second.audit_stats();
     assert_eq!((produced, stored, lost), (2, 2, 0));
 }
@@ -239,4 +241,18 @@ fn a_refused_frame_is_recorded_under_its_sender() {
     assert!(records.iter().all(|record| record.enforcer == sender(OTHER).service.0));
     let ([produced, ..], _) = logd.audit_stats();
     assert_eq!(produced, 0, "logd's own records are not policyd's");
+}
+
+/// The last checkpoint is the last word: neither a reader nor a broken frame adds to the journal.
+#[test]
+fn what_comes_after_the_end_is_not_taken() {
+    let machine = Machine::new();
+    let mut bench = machine.boot();
+    let words = decision(OTHER, Decision::Allow, 1).to_words();
+    machine.producer().push(&words).expect("room");
+    Service::notified(&mut bench.logd, SHUTDOWN_BIT, &mut bench.outside);
+    machine.producer().push(&words).expect("room");
+    bench.frame(OTHER, b"LO\x02\x02");
+    let records = bench.audit(0, 0, 0, 0);
+    assert_eq!(records.last().map(|record| record.op), Some(AuditOp::Shutdown));
 }

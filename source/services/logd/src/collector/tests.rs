@@ -1,4 +1,5 @@
 mod preempted;
+mod restarted;
 
 use std::collections::VecDeque;
 
