@@ -3,6 +3,7 @@
 //! Exit status: 0 fine, 1 a fault (unreadable file, broken chain), 2 wrong usage,
 //! 3 nothing found, or nothing wrong but not everything proven (verify).
 
+mod absent;
 mod anchor;
 mod cef;
 mod channel;

@@ -51,7 +51,7 @@ fn sentence(record: &Record) -> String {
         }
         Op::Dropped => json::suppressed(record).unwrap_or_default(),
         Op::Health => match record.decision {
-            Decision::Deny => "the audit got worse: records were lost, damaged or wait".to_owned(),
+            Decision::Deny => degraded(record),
             _ => "the audit is well again".to_owned(),
         },
         op if op.is_outcome() => outcome(record, &who),
@@ -66,6 +66,31 @@ fn sentence(record: &Record) -> String {
         // Operations younger than this command are told by their names.
         #[allow(unreachable_patterns, reason = "the set of operations grows elsewhere")]
         op => format!("{who} {verb}: {} {cap}", op.name()),
+    }
+}
+
+/// Kinds of trouble of a health record that tell of a restart.
+pub(super) const RESTARTED: u64 = 5;
+/// As [`RESTARTED`], and nothing of before is left.
+pub(super) const WIPED: u64 = 6;
+
+/// What got worse about the audit itself; the numbers are in docs/logd.md.
+fn degraded(record: &Record) -> String {
+    let [trouble, by] = record.args;
+    match trouble {
+        1 => format!("the audit got worse: {by} records were lost before the journal"),
+        2 => format!("the audit got worse: {by} kernel events were lost before the journal"),
+        3 => format!("the audit got worse: {by} places of the journal were damaged"),
+        4 => "the audit got worse: records wait too long".to_owned(),
+        RESTARTED => {
+            format!(
+                "the journal was restarted, {by} times in this boot; it goes on with its records"
+            )
+        }
+        WIPED => {
+            "the journal was restarted, its records were not readable: it began anew".to_owned()
+        }
+        other => format!("the audit got worse: trouble {other}, {by}"),
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
 use nexus_audit::{Digest, Fault, KeyCheck, Report, Signature, Signatures, Wrong};
 use nexus_keys::{Generation, PublicKey, Seal};
 use nexus_system::ids;
-use nexus_wire::audit::{Op, Record};
+use nexus_wire::audit::Record;
 use serde::Serialize;
 
-use super::{FAULTY, OK, UNPROVEN, anchor, json, style::Style};
+use super::{FAULTY, OK, UNPROVEN, absent, anchor, json, style::Style};
 
 /// The device's checkpoint keys to check with.
 #[derive(Default)]
@@ -105,7 +105,7 @@ pub(super) struct Statement {
     pub(super) text: String,
 }
 
-fn say(class: Class, text: impl Into<String>) -> Statement {
+pub(super) fn say(class: Class, text: impl Into<String>) -> Statement {
     Statement { class, text: text.into() }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn statements(report: &Report, records: &[Record]) -> Vec<Statement> 
     if report.wrong.is_none() || report.signatures != Signatures::None {
         out.extend(signatures(report));
     }
-    out.extend(not_there(report, records));
+    out.extend(absent::statements(report, records));
     out
 }
 
@@ -179,6 +179,10 @@ fn checkpoints(report: &Report) -> Vec<Statement> {
 fn signatures(report: &Report) -> Vec<Statement> {
     let Report { signed_to, last_seq, signed_by: (boot, generation), .. } = *report;
     let mut out = vec![match report.signatures {
+        Signatures::Valid if signed_to == 0 => say(
+            Class::Open,
+            "A checkpoint is signed with the key given, but no record here is behind it.",
+        ),
         Signatures::Valid => say(
             Class::Holds,
             format!(
@@ -200,33 +204,10 @@ fn signatures(report: &Report) -> Vec<Statement> {
             "No checkpoint: the file agrees with itself, and that is all it shows.",
         ),
     }];
-    if report.signatures == Signatures::Valid && signed_to < last_seq {
+    if report.signatures == Signatures::Valid && (1..last_seq).contains(&signed_to) {
         let text = format!(
             "Records after {signed_to} are behind no signed checkpoint: nothing shows that they are \
              the device's."
-        );
-        out.push(say(Class::Open, text));
-    }
-    out
-}
-
-/// Records that were and are not here.
-fn not_there(report: &Report, records: &[Record]) -> Vec<Statement> {
-    let mut out = Vec::new();
-    if report.dropped > 0 {
-        let Report { dropped, dropped_lanes, .. } = report;
-        let text = format!(
-            "{dropped} numbers have no record: the journal dropped them, from the front of \
-             {dropped_lanes} chains, to make room. What they said is not here."
-        );
-        out.push(say(Class::Open, text));
-    }
-    let lost = records.iter().filter(|r| r.op == Op::Lost && r.seq <= report.last_seq);
-    let lost: u64 = lost.fold(0, |sum, record| sum.saturating_add(record.target));
-    if lost > 0 {
-        let text = format!(
-            "{lost} records were lost before they reached the journal; the `lost` records say \
-             when and whose."
         );
         out.push(say(Class::Open, text));
     }
@@ -353,20 +334,23 @@ pub(super) fn render(
         };
         return (json::text(&verdict) + "\n", exit);
     }
-    let mut out = text(file, word, &statements, style);
+    let mut out = text(file, (word, report.last_seq), &statements, style);
     if let Some(name) = newest {
         let _infallible = writeln!(out, "  {:<11}{name} (--anchor)", "newest");
     }
     (out, exit)
 }
 
-fn text(file: &Path, word: &str, statements: &[Statement], style: Style) -> String {
+fn text(file: &Path, (word, last): (&str, u64), statements: &[Statement], style: Style) -> String {
     let headline = match word {
-        "proven" => "PROVEN: nothing was changed, taken out or put in, and the key signed it",
-        "intact" => "INTACT, but not everything is proven",
-        _ => "BROKEN",
+        "proven" => format!(
+            "PROVEN up to record {last}: nothing was changed, taken out or put in, and the key \
+             signed it"
+        ),
+        "intact" => "INTACT, but not everything is proven".to_owned(),
+        _ => "BROKEN".to_owned(),
     };
-    let mut out = format!("{}: {}\n", file.display(), style.verdict(word != "broken", headline));
+    let mut out = format!("{}: {}\n", file.display(), style.verdict(word != "broken", &headline));
     for (class, title) in
         [(Class::Broken, "wrong"), (Class::Holds, "proven"), (Class::Open, "not proven")]
     {
