@@ -143,6 +143,13 @@ pub trait Env: Authorizer {
     /// 16 random bytes that name this boot, made by the first instance; zeros if there are none.
     fn boot_id(&mut self) -> [u8; 16];
 
+    /// The newest checkpoint that an earlier instance signed in this boot: told from the same
+    /// memory as [`Env::kept_boot`].
+    fn kept_head(&mut self) -> Option<(u64, [u8; 32])>;
+
+    /// Keeps the newest signed checkpoint for later instances.
+    fn keep_head(&mut self, head: (u64, [u8; 32]));
+
     /// A signed checkpoint is ready to be fetched, or not: see `notified`.
     fn next_checkpoint(&mut self) -> Option<(u64, [u8; 32])>;
 

@@ -13,6 +13,7 @@
 mod bringup;
 mod env;
 mod identity;
+mod kept;
 mod keyset;
 mod limits;
 mod memory;

@@ -1,7 +1,7 @@
 //! The shell around the state machine: its lanes, and connections to those it asks. The same code
 //! runs in the image and in the simulator.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::AtomicU64;
 
 use nexus_abi::{Call, Handle, ServiceId, Sys, layout::SLOT_CONNECT, layout::SLOT_SERVER};
 use nexus_ipc::{
@@ -28,6 +28,7 @@ use zeroize::Zeroize as _;
 
 use crate::{
     Env, Keystored, Measured, MemoryStore, NoEntropy, StoreError, StoreStanding, Value, bringup,
+    kept::{self, Kept},
 };
 
 /// Exit code: the endpoint is gone, so there is nothing left to do.
@@ -40,14 +41,6 @@ const STORE_NS: u64 = 2_000_000_000;
 const SUPERVISOR_NS: u64 = 500_000_000;
 /// Keys kept without a disk: the device's own, and places for a few secrets.
 const MEMORY_KEYS: usize = 32;
-
-/// Words of the memory that lives as long as the machine runs.
-mod kept {
-    /// The boot that was counted; 0 for none.
-    pub(super) const BOOT: usize = 0;
-    /// Two words that name this boot.
-    pub(super) const ID: usize = 1;
-}
 
 /// Runs keystored until its endpoint is gone.
 ///
@@ -67,7 +60,7 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
         reporter,
         checkpoints: checkpoints.and_then(|lane| Consumer::attach(lane).ok()),
         seals: seals.and_then(|lane| Producer::attach(lane).ok()),
-        kept,
+        kept: Kept(kept),
         memory: MemoryStore::default(),
         backing: None,
         policyd: Authority::named(names::POLICYD),
@@ -102,7 +95,7 @@ struct Outside<'s, S> {
     reporter: Reporter<&'static [AtomicU64]>,
     checkpoints: Option<Consumer<&'static [AtomicU64]>>,
     seals: Option<Producer<&'static [AtomicU64]>>,
-    kept: Option<&'static [AtomicU64]>,
+    kept: Kept,
     memory: MemoryStore<MEMORY_KEYS>,
     backing: Option<Backing>,
     policyd: Authority,
@@ -134,10 +127,6 @@ impl<S: Sys> Outside<'_, S> {
     /// Empties the message frame: the root secret and seeds pass through it.
     fn wipe(&mut self) {
         self.sys.frame_mut().zeroize();
-    }
-
-    fn kept_word(&self, at: usize) -> Option<&'static AtomicU64> {
-        self.kept.and_then(|words| words.get(at))
     }
 }
 
@@ -276,31 +265,30 @@ impl<S: Sys> Env for Outside<'_, S> {
     }
 
     fn kept_boot(&mut self) -> u32 {
-        let word = self.kept_word(kept::BOOT);
-        word.map_or(0, |word| word.load(Ordering::Relaxed) as u32)
+        self.kept.word(kept::BOOT) as u32
     }
 
     fn keep_boot(&mut self, boot: u32) {
-        if let Some(word) = self.kept_word(kept::BOOT) {
-            word.store(u64::from(boot), Ordering::Relaxed);
-        }
+        self.kept.set(kept::BOOT, u64::from(boot));
     }
 
     fn boot_id(&mut self) -> [u8; 16] {
-        let (Some(low), Some(high)) = (self.kept_word(kept::ID), self.kept_word(kept::ID + 1))
-        else {
-            return [0; 16];
-        };
-        let mut id = [0; 16];
-        if low.load(Ordering::Relaxed) == 0 && high.load(Ordering::Relaxed) == 0 {
+        let mut id = self.kept.boot_id();
+        if id == [0; 16] && self.kept.is_there() {
             if self.entropy(&mut id).is_err() {
                 return [0; 16];
             }
-            let [first, second] = crate::vault::unwords(&id);
-            low.store(first, Ordering::Relaxed);
-            high.store(second, Ordering::Relaxed);
+            self.kept.keep_boot_id(&id);
         }
-        crate::vault::words([low.load(Ordering::Relaxed), high.load(Ordering::Relaxed)])
+        id
+    }
+
+    fn kept_head(&mut self) -> Option<(u64, [u8; 32])> {
+        self.kept.head()
+    }
+
+    fn keep_head(&mut self, head: (u64, [u8; 32])) {
+        self.kept.keep_head(head);
     }
 
     fn next_checkpoint(&mut self) -> Option<(u64, [u8; 32])> {

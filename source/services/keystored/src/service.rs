@@ -412,7 +412,7 @@ impl Keystored {
         (challenge, reply): (&[u8], &mut Frame),
     ) -> Result<usize, Status> {
         let work = |this: &mut Self, env: &mut E, permit: &Permit<env::Attest>| {
-            let head = this.head;
+            let head = this.head(env);
             let open = this.opened(env)?;
             let identity = present(&mut open.identity)?;
             let quote = identity.attest(env, &open.vault, permit, (challenge, head))?;
@@ -451,6 +451,14 @@ impl Keystored {
         Ok(Reply::Status { status })
     }
 
+    /// The newest checkpoint sealed in this boot, by whichever instance.
+    fn head<E: Env>(&mut self, env: &mut E) -> Option<AuditHead> {
+        if self.head.is_none() {
+            self.head = env.kept_head().map(|(number, digest)| AuditHead { number, digest });
+        }
+        self.head
+    }
+
     /// Signs the checkpoints that wait, each on a decision about the journal itself.
     fn seal_checkpoints<E: Env>(&mut self, env: &mut E) {
         const MOST: usize = 8;
@@ -465,7 +473,7 @@ impl Keystored {
                 env,
                 (journal, env::SealCheckpoint, audit::Op::Seal),
                 |this, env, permit| {
-                    if this.head.is_some_and(|head| !head.admits(checkpoint)) {
+                    if this.head(env).is_some_and(|head| !head.admits(checkpoint)) {
                         return Err(Status::Rollback);
                     }
                     let open = this.opened(env)?;
@@ -477,6 +485,8 @@ impl Keystored {
             if let Ok(seal) = sealed {
                 let (number, digest) = checkpoint;
                 self.head = Some(AuditHead { number, digest });
+                // Before the seal leaves: no later instance seals another history behind it.
+                env.keep_head(checkpoint);
                 // Unsigned is what the journal takes it for if nothing comes back.
                 let _best_effort = env.return_seal(&seal);
             }

@@ -351,6 +351,31 @@ fn checkpoints_are_sealed_for_the_journal_alone() {
     assert_eq!(bench.outside.seals.len(), 1, "no decision, no seal");
 }
 
+/// One history a boot: also for an instance that never saw what its predecessor signed.
+#[test]
+fn test_reject_another_history_after_a_restart() {
+    let (disk, mut bench) = with_keys();
+    let seal = |bench: &mut Bench, checkpoint| {
+        let before = bench.outside.seals.len();
+        bench.outside.checkpoints = vec![checkpoint];
+        nexus_service::Service::notified(&mut bench.service, 1, &mut bench.outside);
+        bench.outside.seals.len() > before
+    };
+    assert!(seal(&mut bench, (3, [3; 32])));
+    let mut later = boot(&disk, 1);
+    (later.outside.kept_boot, later.outside.kept_head) =
+        (bench.outside.kept_boot, bench.outside.kept_head);
+    let (body, _) = quote(&mut later, &[7; 32]);
+    assert_eq!((body.evidence.audit_size, body.evidence.audit_head), (3, [3; 32]));
+    for other in [(3, [4; 32]), (2, [2; 32]), (1, [1; 32])] {
+        assert!(!seal(&mut later, other), "{}", other.0);
+    }
+    assert!(seal(&mut later, (3, [3; 32])), "the same one again is no other");
+    assert!(seal(&mut later, (4, [4; 32])));
+    let mut next_boot = boot(&disk, 2);
+    assert!(seal(&mut next_boot, (1, [9; 32])), "its numbers begin anew");
+}
+
 #[test]
 fn checkpoints_without_keys_are_nobodys_question() {
     let mut bench = boot(&disk(), 1);

@@ -58,6 +58,7 @@ pub struct Outside {
     pub reloaded: bool,
     pub asked: Vec<(u64, String)>,
     pub kept_boot: u32,
+    pub kept_head: Option<(u64, [u8; 32])>,
     pub reporter: Reporter<&'static [AtomicU64]>,
     pub records: Consumer<&'static [AtomicU64]>,
     pub measured: Option<Measured>,
@@ -193,6 +194,12 @@ impl Env for Outside {
     fn boot_id(&mut self) -> [u8; 16] {
         [self.kept_boot as u8; 16]
     }
+    fn kept_head(&mut self) -> Option<(u64, [u8; 32])> {
+        self.kept_head
+    }
+    fn keep_head(&mut self, head: (u64, [u8; 32])) {
+        self.kept_head = Some(head);
+    }
     fn next_checkpoint(&mut self) -> Option<(u64, [u8; 32])> {
         self.checkpoints.pop()
     }
@@ -247,6 +254,7 @@ pub fn boot(disk: &Disk, seed: u64) -> Bench {
         reloaded: false,
         asked: Vec::new(),
         kept_boot: 0,
+        kept_head: None,
         reporter: Reporter::over(Some(lane)),
         records: Consumer::attach(lane).expect("room"),
         measured: Some(Measured {
