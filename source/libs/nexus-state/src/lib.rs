@@ -36,6 +36,6 @@ pub use error::{Error, Operation};
 #[cfg(feature = "std")]
 pub use file::FileDevice;
 pub use key::{Key, KeyFault};
-pub use open::{Found, SEED_MAGIC, open};
-pub use options::{Contents, Format, FramingKey, Mount, Quota, StoreId};
+pub use open::{Found, SEED_MAGIC, open, open_behind};
+pub use options::{Anchor, Contents, Format, FramingKey, Mount, Quota, StoreId};
 pub use store::{Entry, Memory, Mounted, Status, Store, Tail, Usage, format, probe};

@@ -2,8 +2,8 @@
 //! provisioned for it, and leave everything else as it is.
 
 use crate::{
-    BlockDevice, Contents, Error, Format, FramingKey, Memory, Mount, Operation, Quota, Store,
-    StoreId, format, limits, probe,
+    Anchor, BlockDevice, Contents, Error, Format, FramingKey, Memory, Mount, Operation, Quota,
+    Store, StoreId, format, limits, probe,
 };
 
 /// First bytes of the seed: the disk's last sector, written by whoever provisions a blank disk.
@@ -25,20 +25,39 @@ pub enum Found {
 /// What is on the disk is no store of this format, is damaged, or the disk fails; a blank disk
 /// without a seed is [`Error::Blank`]. Nothing was changed then, unless the disk failed.
 pub fn open<'m, D: BlockDevice>(
+    device: D,
+    memory: &'m mut Memory,
+    how: (Quota, u64),
+) -> Result<(Store<'m, D>, Found), Error> {
+    open_behind(device, memory, how, None)
+}
+
+/// As [`open`], for a disk that was seen before: with an anchor nothing is made anew, and a store
+/// that is another or older is refused.
+///
+/// # Errors
+/// As [`open`]; [`Error::Rollback`], [`Error::Foreign`].
+pub fn open_behind<'m, D: BlockDevice>(
     mut device: D,
     memory: &'m mut Memory,
     (quota, now_ns): (Quota, u64),
+    anchor: Option<Anchor>,
 ) -> Result<(Store<'m, D>, Found), Error> {
     let contents = probe(&mut device)?;
     let force = contents == Contents::Other && is_half_made(&mut device)?;
     let found = if contents == Contents::Blank || force {
+        if anchor.is_some() {
+            return Err(Error::Rollback { sequence: 0 });
+        }
         let (id, salt) = seed(&mut device)?.ok_or(Error::Blank)?;
         format(&mut device, &Format { id, salt, key: FramingKey::PUBLIC, force })?;
         Found::Formatted
     } else {
         Found::Mounted
     };
-    let how = Mount { key: FramingKey::PUBLIC, expect: None, min_sequence: 0, quota };
+    let expect = anchor.map(|anchor| anchor.id);
+    let min_sequence = anchor.map_or(0, |anchor| anchor.sequence);
+    let how = Mount { key: FramingKey::PUBLIC, expect, min_sequence, quota };
     let mut store = Store::mount(device, memory, &how)?;
     match store.begin_boot(boot_id(now_ns, store.mounted().sequence)) {
         Ok(_) | Err(Error::ReadOnly) => Ok((store, found)),

@@ -51,6 +51,15 @@ pub struct Format {
     pub force: bool,
 }
 
+/// What an earlier mount saw: a store that is another, or behind it, is not the one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// Its identity.
+    pub id: StoreId,
+    /// Sequence of the last acknowledged commit.
+    pub sequence: u64,
+}
+
 /// How to mount a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Mount {

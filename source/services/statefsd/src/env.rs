@@ -31,6 +31,9 @@ pub trait Env<'m>: Authorizer {
     /// [`State::Absent`] or [`State::Refused`] if there is none.
     fn store(&mut self) -> Result<&mut Store<'m, Self::Device>, State>;
 
+    /// A commit is durable: no later mount in this boot may find less.
+    fn acknowledged(&mut self, _sequence: u64) {}
+
     /// The store failed for the first time: whoever watches the machine should see it.
     fn failed(&mut self, _error: Error) {}
 }

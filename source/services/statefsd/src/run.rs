@@ -6,7 +6,7 @@ use nexus_service::{
     permit::{Authority, Authorizer, Evidence},
     serve,
 };
-use nexus_state::{Error, Found, Memory, Store, open};
+use nexus_state::{Error, Found, Memory, Store, open_behind};
 use nexus_system::{markers, names, slots::statefsd as slots};
 use nexus_virtio::{Fault, blk::Blk};
 use nexus_wire::{Status, state::State};
@@ -14,6 +14,7 @@ use nexus_wire::{Status, state::State};
 use crate::{
     disk::Disk,
     env::Env,
+    kept::Kept,
     service::{QUOTA, Statefsd},
 };
 
@@ -45,32 +46,36 @@ pub fn run<S: Sys>(sys: &mut S, _arg: u64) -> i32 {
 }
 
 fn with_disk<S: Sys>(mut disk: Disk<'_, S>) -> i32 {
-    let now_ns = disk.sys().now_ns();
+    let sys = disk.sys();
+    let kept = Kept(sys.map_words(slots::KEPT_ANCHOR, slots::KEPT_ANCHOR_BYTES).ok());
+    let now_ns = sys.now_ns();
     let mut memory = Memory::new();
-    match open(&mut disk, &mut memory, (QUOTA, now_ns)) {
+    match open_behind(&mut disk, &mut memory, (QUOTA, now_ns), kept.anchor()) {
         Ok((mut store, found)) => {
+            let standing = store.status();
+            kept.begin(standing.id, standing.sequence);
             let sys = store.device_mut().sys();
             if found == Found::Formatted {
                 sys.console("statefsd: blank disk, made a new store\n");
             }
             markers::STATEFSD_READY.emit(sys);
-            serve_with(Place::Store(&mut store))
+            serve_with(Place::Store(&mut store), kept)
         }
         Err(error) => {
             let sys = disk.sys();
             sys.console(told(error));
-            serve_with(Place::None(sys, State::Refused))
+            serve_with(Place::None(sys, State::Refused), kept)
         }
     }
 }
 
 fn without<S: Sys>(sys: &mut S, why: &str) -> i32 {
     sys.console(why);
-    serve_with(Place::None(sys, State::Absent))
+    serve_with(Place::None(sys, State::Absent), Kept::default())
 }
 
-fn serve_with<S: Sys>(place: Place<'_, '_, '_, '_, S>) -> i32 {
-    let mut env = Outside { place, policyd: Authority::named(names::POLICYD) };
+fn serve_with<S: Sys>(place: Place<'_, '_, '_, '_, S>, kept: Kept<'static>) -> i32 {
+    let mut env = Outside { place, kept, policyd: Authority::named(names::POLICYD) };
     let _gone = serve(&mut Statefsd::default(), &mut env, Handle::fixed(SLOT_SERVER), 0);
     NO_ENDPOINT
 }
@@ -108,6 +113,7 @@ impl<S: Sys> Place<'_, '_, '_, '_, S> {
 /// The outside of statefsd.
 struct Outside<'e, 'm, 'd, 's, S> {
     place: Place<'e, 'm, 'd, 's, S>,
+    kept: Kept<'static>,
     policyd: Authority,
 }
 
@@ -133,6 +139,10 @@ impl<'m, 'd, 's, S: Sys> Env<'m> for Outside<'_, 'm, 'd, 's, S> {
             Place::Store(store) => Ok(store),
             Place::None(_, state) => Err(*state),
         }
+    }
+
+    fn acknowledged(&mut self, sequence: u64) {
+        self.kept.acknowledged(sequence);
     }
 
     fn failed(&mut self, error: Error) {

@@ -137,7 +137,10 @@ impl Statefsd {
             _ => return Err(Status::Unsupported),
         };
         match store.commit(&batch) {
-            Ok(_sequence) => Ok(done),
+            Ok(sequence) => {
+                env.acknowledged(sequence);
+                Ok(done)
+            }
             Err(error) => Err(self.refusal(error, env)),
         }
     }

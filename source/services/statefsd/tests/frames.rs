@@ -9,8 +9,10 @@
 
 mod common;
 
+use std::sync::atomic::AtomicU64;
+
 use common::{Fails, ONE, OTHER, READER, Ram, TWO, bench, boot, encoded, memory};
-use nexus_state::{Durability, Error, Found, limits, open};
+use nexus_state::{Durability, Error, Found, limits, open, open_behind};
 use nexus_wire::{
     Bytes, FRAME_MAX,
     state::{
@@ -18,7 +20,7 @@ use nexus_wire::{
         Status, VALUE_MAX,
     },
 };
-use statefsd::{QUOTA, WRITERS_MAX};
+use statefsd::{Kept, QUOTA, WRITERS_MAX};
 
 fn keys(bench: &mut common::Bench<'_>, service: u64, prefix: &[u8], after: &[u8]) -> Vec<String> {
     let listing = Listing { limit: 256, prefix: Bytes::new(prefix).unwrap() };
@@ -364,4 +366,43 @@ fn test_reject_frames_that_are_no_requests() {
     assert_eq!(bench.raw(ONE, &[0xff; FRAME_MAX])[4], Status::Malformed.code());
     assert_eq!(bench.disk_asked(), asked);
     assert!(bench.env.asked.is_empty(), "policyd was asked about a frame that is none");
+}
+
+/// A disk that went back while the machine ran: what was acknowledged is not there.
+#[test]
+fn test_reject_a_disk_older_than_what_was_acknowledged_in_this_boot() {
+    let words: &'static [AtomicU64] = Box::leak((0..512).map(|_| AtomicU64::new(0)).collect());
+    let kept = Kept(Some(words));
+    assert_eq!(kept.anchor(), None, "the first mount of a boot has none");
+    let (store, _) = open_behind(Ram::seeded(), memory(), (QUOTA, 1), kept.anchor()).unwrap();
+    kept.begin(store.status().id, store.status().sequence);
+    let mut bench = bench(Ok(store));
+    bench.env.kept = kept;
+    assert_eq!(bench.put(ONE, b"a", b"1"), Status::Ok);
+    let before = bench.disk().clone();
+    assert_eq!(bench.put(ONE, b"a", b"2"), Status::Ok);
+    let newest = bench.disk().clone();
+    let again = |mut ram: Ram| {
+        let sectors = ram.sectors.clone();
+        let error = open_behind(&mut ram, memory(), (QUOTA, 2), kept.anchor()).err();
+        assert!(error.is_none() || ram.sectors == sectors, "a refused disk was touched");
+        error
+    };
+    let sequence = kept.anchor().unwrap().sequence;
+    assert_eq!(again(before), Some(Error::Rollback { sequence: sequence - 1 }));
+    // The last record damaged looks like a cut, but for the anchor.
+    let mut torn = newest.clone();
+    let last = torn.sectors.iter().rposition(|s| s.starts_with(b"NXSR")).unwrap();
+    torn.sectors[last][60] ^= 1;
+    assert_eq!(again(torn), Some(Error::Rollback { sequence: sequence - 1 }));
+    assert_eq!(again(Ram::seeded()), Some(Error::Rollback { sequence: 0 }), "nothing is made anew");
+    let mut other = Ram::seeded();
+    other.seed(6);
+    let (mut other, _) = boot(other);
+    assert_eq!((0..9).map(|_| other.put(ONE, b"a", b"3")).last(), Some(Status::Ok));
+    assert_eq!(again(other.disk().clone()), Some(Error::Foreign));
+    let mut poisoned = newest.clone();
+    poisoned.fails = Fails::Writes;
+    assert!(matches!(again(poisoned), Some(Error::Io(_))));
+    assert_eq!(again(newest), None);
 }

@@ -10,7 +10,7 @@ use nexus_wire::{
     FRAME_MAX, Status as Common,
     state::{Op, Pair, Reply, Request, Response, State, Status},
 };
-use statefsd::{Env, QUOTA, Statefsd};
+use statefsd::{Env, Kept, QUOTA, Statefsd};
 
 /// May read and write.
 pub(crate) const ONE: u64 = 20;
@@ -102,6 +102,7 @@ impl BlockDevice for Ram {
 pub(crate) struct Outside<'m> {
     pub(crate) store: Result<Store<'m, Ram>, State>,
     pub(crate) asked: Vec<(u64, String)>,
+    pub(crate) kept: Kept<'static>,
     pub(crate) policyd_is_dead: bool,
     pub(crate) told: Vec<Error>,
 }
@@ -127,6 +128,10 @@ impl<'m> Env<'m> for Outside<'m> {
     fn store(&mut self) -> Result<&mut Store<'m, Ram>, State> {
         self.store.as_mut().map_err(|state| *state)
     }
+    fn acknowledged(&mut self, sequence: u64) {
+        self.kept.acknowledged(sequence);
+    }
+
     fn failed(&mut self, error: Error) {
         self.told.push(error);
     }
@@ -149,7 +154,13 @@ pub(crate) fn boot(ram: Ram) -> (Bench<'static>, Found) {
 }
 
 pub(crate) fn bench(store: Result<Store<'static, Ram>, State>) -> Bench<'static> {
-    let env = Outside { store, asked: Vec::new(), policyd_is_dead: false, told: Vec::new() };
+    let env = Outside {
+        store,
+        kept: Kept::default(),
+        asked: Vec::new(),
+        policyd_is_dead: false,
+        told: Vec::new(),
+    };
     Bench { service: Statefsd::default(), env }
 }
 
