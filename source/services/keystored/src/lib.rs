@@ -21,6 +21,7 @@ mod names;
 mod refusals;
 mod rotation;
 mod run;
+mod scrub;
 mod secrets;
 mod service;
 mod signing;

@@ -21,6 +21,7 @@ use crate::{
     limits::{Kind, Limits},
     refusals::{cross_purpose_refused, export_refused, kind, limited, no_permit, reason},
     rotation::Wanted,
+    scrub,
     secrets::{self, Counters},
     signing::{AuditHead, Claim, purpose},
     vault::Vault,
@@ -50,6 +51,8 @@ pub struct Keystored {
     retry_ns: u64,
     /// The last reason for which the store could not be opened.
     trouble: Option<Status>,
+    /// Keys moved over the stack since it was last overwritten.
+    moved: bool,
 }
 
 /// What an operation did, for its record.
@@ -61,7 +64,16 @@ struct Done<T> {
 impl Keystored {
     /// Reads the store, if that has not been done or has become doubtful. Whether it is open.
     pub fn prepare<E: Env>(&mut self, env: &mut E) -> bool {
-        self.opened(env).is_ok()
+        self.scrubbed(|this| this.opened(env).is_ok())
+    }
+
+    /// Runs `work` in a frame of its own, and overwrites the stack it used if keys moved there.
+    fn scrubbed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let done = scrub::apart(|| work(self));
+        if core::mem::take(&mut self.moved) {
+            scrub::stack();
+        }
+        done
     }
 
     fn opened<E: Env>(&mut self, env: &mut E) -> Result<&mut Open, Status> {
@@ -69,6 +81,7 @@ impl Keystored {
             self.open = None;
         }
         if self.open.is_none() {
+            self.moved = true;
             match open(env) {
                 Ok(open) => (self.open, self.trouble) = (Some(open), None),
                 Err(status) => {
@@ -302,6 +315,7 @@ impl Keystored {
         bounds: Bounds,
     ) -> Result<Reply<'static>, Status> {
         self.act(env, (from, env::Keygen, audit::Op::KeyLifecycle), |this, env, _permit| {
+            this.moved = true;
             let open = this.opened(env)?;
             match &open.identity {
                 Ok(None) => {}
@@ -328,6 +342,7 @@ impl Keystored {
             if !this.limits.take_shared(Kind::Rotate, env.now_ns()) {
                 return Err(Status::RateLimited);
             }
+            this.moved = true;
             let open = this.opened(env)?;
             let identity = present(&mut open.identity)?;
             identity.rotate(env, &mut open.vault, wanted)?;
@@ -530,7 +545,7 @@ impl<E: Env> Service<E> for Keystored {
     fn handle(&mut self, call: &Incoming<'_>, reply: &mut Frame, env: &mut E) -> Outgoing {
         let outcome = match Request::decode(call.frame) {
             Ok(request) => self
-                .answer(&request, call.sender, (reply, env))
+                .scrubbed(|this| this.answer(&request, call.sender, (&mut *reply, &mut *env)))
                 .map_err(|status| request.respond(status).encode(reply)),
             Err(refusal) => Err(refusal.encode(reply)),
         };
@@ -539,7 +554,7 @@ impl<E: Env> Service<E> for Keystored {
     }
 
     fn notified(&mut self, _bits: u64, env: &mut E) {
-        self.seal_checkpoints(env);
+        self.scrubbed(|this| this.seal_checkpoints(env));
     }
 
     fn next_tick_ns(&self) -> u64 {
