@@ -2,7 +2,7 @@
 //! swallow is an error or a lint here, with a place in the author's file and a remedy.
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
-use nexus_sel::authoring::{Compiled, Diagnostics, Input, Level, SystemNames, compile};
+use nexus_sel::authoring::{Compiled, Diagnostics, Input, Level, SystemNames, compile, expect};
 use nexus_sel::{Facts, Reason};
 
 const REGISTRY: &str = "\
@@ -250,5 +250,56 @@ fn names_that_look_alike_are_linted() {
          [allow]\napp-a = [{ capability = \"fs.read\", when = \"0pen\" }]\n",
     ] {
         assert_eq!(findings(text), [(Level::Warning, "look-alike-names")], "{text}");
+    }
+}
+
+const CONDITIONS: &str = "schema = 2\n[allow]\nbundle = [\"fs.write\"]\napp-a = [\
+    { capability = \"fs.read\", until = 2027-01-01T00:00:00Z }, \
+    { capability = \"key.use\", limit = { count = 1, per = \"1s\" } }]\n";
+
+fn expectations(text: &str) -> (Vec<&'static str>, usize) {
+    let built = build(&[BASE, CONDITIONS]).unwrap_or_else(|errors| panic!("{errors}"));
+    let report = expect::run(&built, vec![Input::new("t.toml", text)]);
+    let own = report.untested.iter().filter(|rule| rule.file == "1.toml").count();
+    (report.faults.items.iter().map(|item| item.code).collect(), own)
+}
+
+/// Rules for bundles, rules that end and rules with a limit can be tested like all others.
+#[test]
+fn every_kind_of_rule_can_be_expected() {
+    let early = "[[expect]]\nsubject = \"app-a\"\nat = 2026-12-31T23:59:59Z\nallow = \"fs.read\"\n";
+    let late = "[[expect]]\nsubject = \"app-a\"\nat = 2027-01-01T00:00:00Z\ndeny = \"fs.read\"\n\
+        reason = \"gate-closed\"\n";
+    let spent = "[[expect]]\nsubject = \"app-a\"\nlimits = \"spent\"\ndeny = \"key.use\"\n\
+        reason = \"gate-closed\"\n";
+    let bundle = "[[expect]]\nsubject = \"bundle\"\nallow = \"fs.write\"\ndeny = \"fs.read\"\n";
+    assert_eq!(expectations(&[early, late, spent, bundle].concat()), (vec![], 0));
+    for wrong in [
+        early.replace("allow", "deny"),
+        late.replace("2027", "2026"),
+        spent.replace("spent", "full"),
+        bundle.replace("write", "read"),
+    ] {
+        assert!(expectations(&wrong).0.contains(&"expectation-failed"), "{wrong}");
+    }
+}
+
+#[test]
+fn test_reject_expectations_that_expect_nothing() {
+    for (code, text) in [
+        ("missing-key", "[[expect]]\nsubject = \"app-a\"\n"),
+        ("missing-key", "[[expect]]\nsubject = \"app-a\"\nreason = \"denied-by-rule\"\n"),
+        (
+            "unknown-value",
+            "[[expect]]\nsubject = \"app-a\"\nreason = \"allowed\"\ndeny = \"fs.write\"\n",
+        ),
+        (
+            "unknown-value",
+            "[[expect]]\nsubject = \"app-a\"\nlimits = \"empty\"\ndeny = \"fs.write\"\n",
+        ),
+        ("bad-time", "[[expect]]\nsubject = \"app-a\"\nat = 2027-01-01\ndeny = \"fs.write\"\n"),
+        ("wrong-type", "[[expect]]\nsubject = \"app-a\"\nat = 5\ndeny = \"fs.write\"\n"),
+    ] {
+        assert_eq!(expectations(text).0, [code], "{text}");
     }
 }

@@ -72,14 +72,16 @@ struct Run<'a> {
     asked: usize,
 }
 
-const KEYS: &[&str] = &["subject", "allow", "deny", "reason", "facts"];
+const KEYS: &[&str] = &["subject", "allow", "deny", "reason", "facts", "at", "limits"];
 
-/// Limits are not what these files are about: every bucket is full.
-struct Full;
+/// Every bucket alike: full, unless the file asks what is left when they are spent.
+struct Alike {
+    full: bool,
+}
 
-impl Limits for Full {
+impl Limits for Alike {
     fn take(&mut self, _: LimitId, _: LimitSpec) -> bool {
-        true
+        self.full
     }
 }
 
@@ -105,6 +107,7 @@ impl Run<'_> {
         table: &DeTable<'_>,
         owner: &Word,
     ) {
+        let before = reader.out.len();
         reader.only(table, "`expect`", KEYS);
         let subject = reader.required(table, owner, "subject");
         let subject = subject.and_then(|v| reader.word(v, "`subject`", "\"logd\""));
@@ -124,24 +127,46 @@ impl Run<'_> {
                 }
             }
         }
-        let reason =
-            table.get("reason").and_then(|v| reader.word(v, "`reason`", "\"gate-closed\""));
-        let denied = match &reason {
-            None => Reason::NotPermitted,
-            Some(word) => match Reason::ALL.iter().find(|r| r.as_str() == word.text) {
-                Some(reason) => *reason,
-                None => {
-                    let list = Reason::ALL.map(Reason::as_str).join(", ");
-                    let message = format!("`{}` is not a reason", word.text);
-                    let fault = Diagnostic::error("unknown-value", message);
-                    return reader.out.push(fault.at(&word.place, list));
-                }
-            },
+        if let Some(value) = table.get("at") {
+            let Some(now) = reader.moment(value, "`at`") else { return };
+            facts.wall_s = now;
+        }
+        let one_of = |reader: &mut Reader<'_>, key: &str, known: &[&str]| {
+            let word = table
+                .get(key)
+                .map(|v| reader.word(v, &format!("`{key}`"), known.first().unwrap_or(&"")))?;
+            let found = word.map(|word| (known.iter().position(|name| *name == word.text), word));
+            if let Some((None, word)) = &found {
+                let message = format!("`{key}` cannot be `{}`", word.text);
+                let fault = Diagnostic::error("unknown-value", message);
+                reader.out.push(fault.at(&word.place, known.join(", ")));
+            }
+            Some(found.and_then(|(at, _)| at))
         };
-        let id = policy.subject_id(subject.text.as_bytes()).unwrap_or(0);
+        let full = match one_of(reader, "limits", &["full", "spent"]) {
+            None | Some(Some(0)) => true,
+            Some(Some(_)) => false,
+            Some(None) => return,
+        };
+        // An expected refusal is one: `allowed` is not among its reasons.
+        let refusals = Reason::ALL.get(1..).unwrap_or_default();
+        let words_of: Vec<&str> = refusals.iter().map(|reason| reason.as_str()).collect();
+        let denied = match one_of(reader, "reason", &words_of) {
+            None => Reason::NotPermitted,
+            Some(Some(at)) => refusals.get(at).copied().unwrap_or(Reason::NotPermitted),
+            Some(None) => return,
+        };
+        let id = self.compiled.subject_id(&subject.text).unwrap_or(0);
+        let mut limits = Alike { full };
+        let asks = table.get("allow").or(table.get("deny")).is_some();
+        if !asks && reader.out.len() == before {
+            let fault = Diagnostic::error("missing-key", "nothing is expected");
+            let help = "list capabilities in `allow`, in `deny`, or in both";
+            reader.out.push(fault.at(&subject.place, "neither `allow` nor `deny`").help(help));
+        }
         for (key, expected) in [("allow", Reason::Allowed), ("deny", denied)] {
             for word in words(reader, key) {
-                let decision = policy.decide_with(id, word.text.as_bytes(), facts, &mut Full);
+                let decision = policy.decide_with(id, word.text.as_bytes(), facts, &mut limits);
                 self.asked = self.asked.saturating_add(1);
                 self.hit.insert(decision.rule());
                 if decision.reason() != expected {

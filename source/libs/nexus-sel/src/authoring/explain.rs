@@ -88,9 +88,18 @@ impl Compiled {
     pub fn members(&self, written: &str) -> Option<Vec<&str>> {
         let at = self.rules.iter().position(|rule| rule.subject == written)?;
         let names = self.model.subjects.iter().map(|(name, _)| name.as_str());
-        let names: Vec<&str> = names.collect();
+        let names: Vec<&str> = names.chain(self.classes.iter().map(String::as_str)).collect();
         let rows = &self.resolved.get(at)?.rows;
         Some(rows.iter().filter_map(|row| names.get(*row as usize).copied()).collect())
+    }
+
+    /// The id of a service, or the first of a class: whoever may be asked about by this name.
+    #[must_use]
+    pub fn subject_id(&self, name: &str) -> Option<u64> {
+        let service = self.model.subjects.iter().find(|(service, _)| service == name);
+        let first = self.classes.iter().position(|class| class == name);
+        let first = first.and_then(|at| self.model.classes.get(at));
+        service.map(|(_, id)| *id).or_else(|| first.map(|(first, _)| *first))
     }
 
     fn row(&self, subject: u64) -> Option<usize> {

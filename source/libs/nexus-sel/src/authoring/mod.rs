@@ -105,8 +105,9 @@ pub struct Compiled {
     pub registry: Vec<Registered>,
     /// The resolved policy.
     pub model: Model,
+    /// Names of the model's classes, in its order.
+    classes: Vec<String>,
     resolved: Vec<Rule>,
-    /// Where the capability of each rule is written.
     places: Vec<Place>,
     lints: Lints,
 }
@@ -278,10 +279,12 @@ fn check_system(system: &SystemNames, found: &mut Vec<Diagnostic>) {
 }
 
 /// What the middle of the compiler hands to the end of it.
+#[derive(Default)]
 struct Built {
     found: Vec<Diagnostic>,
     written: Vec<Written>,
     model: Model,
+    classes: Vec<String>,
 }
 
 fn build(
@@ -299,7 +302,7 @@ fn build(
     rows.extend(classes.iter().map(|(name, ..)| name.clone()));
     let version = version(documents, &mut found);
     if unreadable {
-        return Built { found, written: Vec::new(), model: Model::default() };
+        return Built { found, ..Built::default() };
     }
     let mut scope = Scope::new(caps, &rows, services.len(), system, documents);
     let entries = documents.iter().flat_map(|document| &document.entries);
@@ -343,7 +346,8 @@ fn build(
         found.append(&mut scope.out);
         checks::lints(&written, &model, &scope, &mut found);
     }
-    Built { found, written, model }
+    let classes = classes.into_iter().map(|(name, ..)| name).collect();
+    Built { found, written, model, classes }
 }
 
 /// One file may state the policy version; without it the version is 1.
@@ -373,7 +377,7 @@ fn finish(
     sources: Vec<Source>,
     lints: Lints,
 ) -> Result<Compiled, Diagnostics> {
-    let Built { found, written, model } = built;
+    let Built { found, written, model, classes } = built;
     let mut warnings = Diagnostics { sources, items: found };
     warnings.sort();
     if warnings.has_errors() {
@@ -392,5 +396,5 @@ fn finish(
     let places = written.iter().map(|written| written.entry.capability.place.clone()).collect();
     let resolved = written.into_iter().map(|written| written.rule).collect();
     let blob = to_bytes(&words);
-    Ok(Compiled { blob, words, warnings, rules, registry, model, resolved, places, lints })
+    Ok(Compiled { blob, words, warnings, rules, registry, model, classes, resolved, places, lints })
 }
