@@ -349,6 +349,16 @@ fn replay() {
     workspace.golden("replay-depends", &["policy", "replay", "gated.txt"]);
     workspace.golden("replay-no-facts", &["policy", "replay", "gated.txt", "--no-facts"]);
     workspace.golden("replay-fact", &["policy", "replay", "gated.txt", "--fact", "bring-up"]);
+    // Granted only where one fact holds and another is not missing: a set that no rule names.
+    let text = text
+        .replace("unless = \"locked\"\n", "")
+        .replace("[groups]", "[gates.open]\nunless = \"locked\"\nmeaning = \"m\"\n[groups]")
+        .replace("[deny]\nselftest-client = [", "[deny]\nselftest-client = [{ capability = \"proc.spawn\", when = \"open\" }, { capability = \"proc.spawn\", when = \"noon\" }, ")
+        .replace("[facts.locked]", "[facts.noon]\nowner = \"logd\"\nmeaning = \"m\"\n[facts.locked]")
+        .replace("[gates.open]", "[gates.noon]\nwhen = \"noon\"\nmeaning = \"m\"\n[gates.open]");
+    fs::write(&path, text).expect("writable");
+    let done = workspace.nx(&["policy", "replay", "gated.txt", "--against", "draft"]);
+    assert_eq!(done.status.code(), Some(5), "{}", String::from_utf8_lossy(&done.stdout));
     let limited = "audit v1 op=check_cap decision=allow subject=0x14 target=0x0 reason=policy \
         cap=log.read rule=6 seq=SEQ time_ns=SEQ boot=0x1\n";
     let burst: String = (1..=3).map(|seq| limited.replace("SEQ", &seq.to_string())).collect();

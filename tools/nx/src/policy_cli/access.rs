@@ -1,7 +1,7 @@
 //! What a policy answers about one pair in every situation its conditions can tell apart, and
 //! how two such answers compare. All answers come from the evaluator.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_sel::{
     Facts, LimitId, LimitSpec, Limits, Policy,
@@ -11,7 +11,7 @@ use nexus_sel::{
 use super::side::Side;
 
 /// Facts that are told apart exhaustively: 4096 situations for each moment.
-const MAX_FACTS: usize = 12;
+pub(super) const MAX_FACTS: usize = 12;
 
 /// A side with its evaluator.
 pub(super) struct View<'a> {
@@ -32,9 +32,17 @@ pub(super) struct Pair<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Grant {
     Denied,
-    /// At these rates together.
-    Limited(Vec<LimitSpec>),
+    /// At the rates of these buckets together.
+    Limited(Vec<Drawn>),
     Unlimited,
+}
+
+/// A bucket as the rules have it: its rate, and the other capabilities that draw from it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Drawn {
+    burst: u32,
+    refill_ns: u64,
+    beside: Vec<String>,
 }
 
 /// How the second side differs from the first.
@@ -72,11 +80,11 @@ struct World<'a> {
 
 /// Notes every bucket the evaluator asks for, and has none: what is asked is what is limited.
 #[derive(Default)]
-struct Asked(Vec<LimitSpec>);
+struct Asked(Vec<(LimitId, LimitSpec)>);
 
 impl Limits for Asked {
-    fn take(&mut self, _: LimitId, spec: LimitSpec) -> bool {
-        self.0.push(spec);
+    fn take(&mut self, limit: LimitId, spec: LimitSpec) -> bool {
+        self.0.push((limit, spec));
         false
     }
 }
@@ -100,6 +108,15 @@ impl<'a> View<'a> {
         self.side.row(subject).map_or(0, |(_, id)| id)
     }
 
+    /// The name of the row that an id falls into: a service, or a class.
+    pub(super) fn row_name(&self, id: u64) -> Option<String> {
+        let model = &self.side.model;
+        let class = model.classes.iter().position(|(first, last)| (*first..=*last).contains(&id));
+        let class = class.and_then(|at| self.side.rows.get(model.subjects.len() + at));
+        let named = self.policy.subject_name(id).map(|name| name.to_string());
+        named.or_else(|| class.map(|(name, _)| name.clone()))
+    }
+
     /// Names behind the bits of a fact word.
     pub(super) fn fact_names(&self, bits: u64) -> Vec<&'a str> {
         let named = self.side.model.facts.iter().enumerate();
@@ -116,11 +133,32 @@ impl<'a> View<'a> {
         match (decision.is_allow(), asked.0) {
             (true, _) => Grant::Unlimited,
             (false, asked) if asked.is_empty() => Grant::Denied,
-            (false, mut asked) => {
-                asked.sort_by_key(|spec| (spec.burst, spec.refill_ns));
-                Grant::Limited(asked)
+            (false, asked) => {
+                let drawn = asked.into_iter().map(|(limit, spec)| self.drawn(pair, limit, spec));
+                let mut drawn: Vec<Drawn> = drawn.collect();
+                drawn.sort();
+                Grant::Limited(drawn)
             }
         }
+    }
+
+    /// Capabilities that draw from a bucket of this pair too.
+    pub(super) fn beside(&self, pair: Pair<'_>) -> BTreeSet<String> {
+        let limits = links(self.cell(pair)).iter().filter_map(|link| link.limit.map(LimitId));
+        let spec = |id| Some((id, self.policy.limit(id)?));
+        let drawn = limits.filter_map(spec).map(|(id, spec)| self.drawn(pair, id, spec));
+        drawn.flat_map(|bucket| bucket.beside).collect()
+    }
+
+    /// A bucket with the other capabilities of the row that share it.
+    fn drawn(&self, pair: Pair<'_>, limit: LimitId, spec: LimitSpec) -> Drawn {
+        let row = self.side.row(pair.subject).and_then(|(row, _)| u32::try_from(row).ok());
+        let cells = row.map(|row| self.side.model.cells.range((row, 0)..=(row, u32::MAX)));
+        let shares = |cell: &Cell| links(Some(cell)).iter().any(|link| link.limit == Some(limit.0));
+        let caps = cells.into_iter().flatten().filter(|(_, cell)| shares(cell));
+        let caps = caps.filter_map(|((_, cap), _)| self.side.model.capabilities.get(*cap as usize));
+        let beside = caps.map(|cap| cap.name.clone()).filter(|name| name != pair.capability);
+        Drawn { burst: spec.burst, refill_ns: spec.refill_ns, beside: beside.collect() }
     }
 }
 
@@ -152,7 +190,7 @@ pub(super) fn compare(old: &View<'_>, new: &View<'_>, pair: Pair<'_>) -> Change 
     let names: Vec<&str> = names.into_iter().collect();
     if names.len() > MAX_FACTS {
         // Too many to try: any difference in what is written counts as both.
-        let same = signature(old, cells.0) == signature(new, cells.1);
+        let same = signature(old, pair, cells.0) == signature(new, pair, cells.1);
         return if same { Change::NONE } else { Change { gained: true, lost: true } };
     }
     let mut change = Change::NONE;
@@ -171,7 +209,11 @@ pub(super) fn compare(old: &View<'_>, new: &View<'_>, pair: Pair<'_>) -> Change 
 }
 
 /// Rules of a cell without their numbers.
-fn signature(view: &View<'_>, cell: Option<&Cell>) -> Vec<(u8, Vec<String>, String)> {
+fn signature(
+    view: &View<'_>,
+    pair: Pair<'_>,
+    cell: Option<&Cell>,
+) -> Vec<(u8, Vec<String>, String)> {
     let unconditional = match cell {
         Some(Cell::Rule(effect, _)) => vec![(*effect as u8, Vec::new(), String::new())],
         _ => Vec::new(),
@@ -180,7 +222,9 @@ fn signature(view: &View<'_>, cell: Option<&Cell>) -> Vec<(u8, Vec<String>, Stri
         let condition = condition(view, link);
         let not = view.fact_names(link.none).into_iter().map(|name| format!("!{name}"));
         let facts = view.fact_names(link.all).into_iter().map(str::to_owned).chain(not);
-        let rest = format!("{:?} {:?}", condition.until, condition.limit);
+        let beside = link.limit.map(LimitId).zip(condition.limit);
+        let drawn = beside.map(|(id, spec)| view.drawn(pair, id, spec));
+        let rest = format!("{:?} {drawn:?}", condition.until);
         (link.effect as u8, facts.collect(), rest)
     });
     unconditional.into_iter().chain(conditional).collect()
@@ -192,17 +236,31 @@ fn step(old: &Grant, new: &Grant) -> Change {
         (Grant::Denied, _) | (_, Grant::Unlimited) => Change::GAINED,
         (_, Grant::Denied) | (Grant::Unlimited, _) => Change::LOST,
         (Grant::Limited(old), Grant::Limited(new)) => {
-            let (old, new) = (rate(old), rate(new));
-            let gained = new.0 > old.0 || new.1 > old.1;
-            Change { gained, lost: old.0 > new.0 || old.1 > new.1 }
+            let rates = (rate(old), rate(new));
+            let (old, new) = (beside(old), beside(new));
+            // A bucket that serves fewer others has more for this one.
+            let freed = old.difference(&new).next().is_some();
+            let taken = new.difference(&old).next().is_some();
+            let (old, new) = rates;
+            let gained = new.0 > old.0 || new.1 > old.1 || freed;
+            Change { gained, lost: old.0 > new.0 || old.1 > new.1 || taken }
         }
     }
 }
 
+/// Who shares a bucket, and how many of these buckets.
+fn beside(buckets: &[Drawn]) -> BTreeSet<(&str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in buckets.iter().flat_map(|bucket| &bucket.beside) {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts.into_iter().flat_map(|(name, count)| (0..count).map(move |nth| (name, nth))).collect()
+}
+
 /// Tokens at once, and tokens that come back in a long time.
-fn rate(specs: &[LimitSpec]) -> (u64, u128) {
+fn rate(specs: &[Drawn]) -> (u64, u128) {
     /// A day in which no two different periods come out alike.
     const LONG_NS: u128 = 86_400_000_000_000_000_000_000_000;
-    let back = |spec: &LimitSpec| LONG_NS.checked_div(u128::from(spec.refill_ns)).unwrap_or(0);
+    let back = |spec: &Drawn| LONG_NS.checked_div(u128::from(spec.refill_ns)).unwrap_or(0);
     (specs.iter().map(|spec| u64::from(spec.burst)).sum(), specs.iter().map(back).sum())
 }

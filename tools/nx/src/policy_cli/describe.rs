@@ -19,7 +19,14 @@ pub(super) fn pair(view: &View<'_>, pair: Pair<'_>) -> String {
     }
     match view.cell(pair) {
         None => "not permitted".to_owned(),
-        Some(found) => cell(view, found),
+        Some(found) => {
+            let beside: Vec<String> = view.beside(pair).into_iter().collect();
+            let shared = match &beside[..] {
+                [] => String::new(),
+                names => format!(" (shared with {})", names.join(", ")),
+            };
+            cell(view, found) + &shared
+        }
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) struct Difference<'a> {
 
 impl Difference<'_> {
     /// All changes together.
-    fn change(&self) -> Change {
+    pub(super) fn change(&self) -> Change {
         let entries = self.entries.iter().map(|entry| entry.change);
         entries.chain(self.notes.iter().map(|note| note.change)).fold(Change::NONE, Change::and)
     }

@@ -3,7 +3,7 @@
 
 use nexus_sel::{
     Facts, LimitId, LimitSpec, Limits, Policy, Reason,
-    authoring::{BUNDLE, Compiled, Model, RuleSource, moment, suggest},
+    authoring::{Compiled, Model, RuleSource, moment, suggest},
 };
 
 use super::{DENIED, OK, USAGE, describe, render, side::Failure, style::Style};
@@ -28,7 +28,7 @@ impl Limits for Full {
 pub(super) fn run(json: bool, compiled: &Compiled, asked: &Asked<'_>) -> Result<u8, Failure> {
     let policy = compiled.policy().map_err(|error| Failure::Text(error.to_string()))?;
     let facts = facts(&policy, asked.facts, asked.wall_s)?;
-    let id = id(compiled, &policy, asked.subject);
+    let id = id(compiled, asked.subject);
     let found = compiled.explain(id.unwrap_or(0), asked.capability, facts, &mut Full);
     let found = found.map_err(|error| Failure::Text(error.to_string()))?;
     let name = id.and_then(|id| policy.subject_name(id)).map(|name| name.to_string());
@@ -57,16 +57,12 @@ pub(super) fn run(json: bool, compiled: &Compiled, asked: &Asked<'_>) -> Result<
 }
 
 /// The id of a service, of the first bundle for the class of all of them, or a number as typed.
-fn id(compiled: &Compiled, policy: &Policy<'_>, subject: &str) -> Option<u64> {
+fn id(compiled: &Compiled, subject: &str) -> Option<u64> {
     let number = || match subject.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => subject.parse().ok(),
     };
-    let class = || compiled.model.classes.first().map(|(first, _)| *first);
-    policy
-        .subject_id(subject.as_bytes())
-        .or_else(|| class().filter(|_| subject == BUNDLE))
-        .or_else(number)
+    compiled.subject_id(subject).or_else(number)
 }
 
 /// What a name may be that is none of a service.

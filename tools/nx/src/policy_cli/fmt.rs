@@ -94,7 +94,7 @@ fn recipes(dir: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The text in the one layout.
-fn format(text: &str) -> Result<String, String> {
+pub(super) fn format(text: &str) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error| format!("{error}"))?;
     let trailing = comments(raw(Some(document.trailing())));
     table(document.as_table_mut());
@@ -170,14 +170,19 @@ fn table(of: &mut Table) {
                 let width = key.display_repr().chars().count();
                 let decor = key.leaf_decor_mut();
                 let prefix = before(raw(decor.prefix()), false);
-                decor.set_prefix(prefix);
+                decor.set_prefix(prefix.clone());
                 decor.set_suffix(" ");
                 let suffix = beside(raw(value.decor().suffix()));
                 // `key = ` and the comment are on the same line.
                 let room = WIDTH.saturating_sub(width + 3);
+                let bound = excepts(&prefix) || excepts(&suffix);
+                let as_written = value.clone();
                 layout(value, room);
+                if bound && lines(value) != lines(&as_written) {
+                    *value = as_written;
+                }
                 value.decor_mut().set_prefix(" ");
-                value.decor_mut().set_suffix(suffix);
+                value.decor_mut().set_suffix(suffix.clone());
             }
             Item::Table(inner) => {
                 header(inner);
@@ -190,6 +195,16 @@ fn table(of: &mut Table) {
             Item::None => {}
         }
     }
+}
+
+/// True if a comment says something about the line it stands on, so that what stands on that
+/// line may not leave it.
+fn excepts(comment: &str) -> bool {
+    comment.contains("lint: allow(")
+}
+
+fn lines(value: &Value) -> usize {
+    value.to_string().trim().lines().count()
 }
 
 fn layout(value: &mut Value, room: usize) {
@@ -234,6 +249,11 @@ fn array(list: &mut Array, room: usize) {
     let gaps = gaps(list);
     let remarked = gaps.iter().flatten().any(|line| !line.is_empty());
     let spread = list.trailing_comma() && !list.is_empty();
+    // Elements that share a line share the exception beside it.
+    let shared = gaps.iter().take(list.len()).any(|gap| gap.len() == 1);
+    if shared && gaps.iter().flatten().any(|line| excepts(line)) {
+        return;
+    }
     for value in list.iter_mut() {
         value.decor_mut().set_prefix("");
         value.decor_mut().set_suffix("");
@@ -318,6 +338,31 @@ mod tests {
             "a = [\n  \"x\",  # one\n  # two\n  { b = 1, c = [1, 2] },  # three\n]  # four\n",
         );
         becomes("a=[ # zero\n1 ]", "a = [\n  # zero\n  1,\n]\n");
+    }
+
+    /// An exception is about a line: what it is about may not move to another.
+    #[test]
+    fn what_shares_a_line_with_an_exception_stays_there() {
+        let long: String = (0..12).map(|i| format!("\"capability.{i:02}\", ")).collect();
+        for text in [
+            format!("a = [{long}] # lint: allow(x) why\n"),
+            format!("# lint: allow(x) why\na = [{long}]\n"),
+            "# lint: allow(x) why\na = [\"x\",\"y\",]\n".to_owned(),
+            "a = [\n  \"x\", \"y\", # lint: allow(x) why\n  \"z\",\n]\n".to_owned(),
+            "a = [ \"x\", # lint: allow(x) why\n \"z\" ]\n".to_owned(),
+        ] {
+            let with = |text: &str| {
+                let line = text.lines().find(|line| line.contains("\"x\"") || line.contains("00"));
+                (text.matches('\n').count(), line.map(|line| line.contains("\"y\"")))
+            };
+            let once = format(&text).unwrap_or_else(|error| error);
+            assert_eq!(with(&once), with(&text), "{text}{once}");
+            assert_eq!(format(&once).as_deref(), Ok(once.as_str()));
+        }
+        becomes(
+            "a=[\n\"x\",  # lint: allow(x) why\n\"y\"]",
+            "a = [\n  \"x\",  # lint: allow(x) why\n  \"y\",\n]\n",
+        );
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use nexus_sel::{Bucket, Buckets, Effect, Facts, LimitId, LimitSpec, Limits, Policy, RuleId};
+use nexus_sel::{
+    Bucket, Buckets, Effect, Facts, LimitId, LimitSpec, Limits, Policy, RuleId, authoring::Link,
+};
 use nexus_wire::audit;
 use serde_json::{Value, json};
 
 use super::{
-    access::{Pair, View, links},
+    access::{MAX_FACTS, Pair, View, links},
     describe::{self, counted},
     diff::{NARROWER, UNCHANGED, WIDER},
     records::{self, Record, Who},
@@ -223,14 +225,12 @@ impl Replay<'_> {
         if self.stated || same {
             return None;
         }
-        let subject = policy.subject_name(id)?.to_string();
+        let subject = self.view.row_name(id)?;
         let pair = Pair { subject: &subject, capability: &record.capability };
         let links = links(self.view.cell(pair));
         let mentioned = links.iter().fold(0, |bits, link| bits | link.all | link.none);
-        // No fact, all of them, and for each rule just what it needs: every rule is in force in
-        // one of these if it can be at all.
-        let needs = links.iter().map(|link| link.all).chain([0, mentioned]);
-        let situations = needs.map(|bits| Facts { bits, ..self.facts });
+        let situations = situations(links, mentioned).into_iter();
+        let situations = situations.map(|bits| Facts { bits, ..self.facts });
         let allows = |facts: &Facts| {
             policy.decide_with(id, record.capability.as_bytes(), *facts, &mut Full).is_allow()
         };
@@ -239,6 +239,18 @@ impl Replay<'_> {
         let closed = gate_was_closed && !allows(&self.facts);
         if unlike.is_empty() || closed { None } else { like.first().copied() }
     }
+}
+
+/// Every set of the facts that rules mention. Of too many, what each rule needs, and all.
+fn situations(links: &[Link], mentioned: u64) -> Vec<u64> {
+    if mentioned.count_ones() as usize > MAX_FACTS {
+        return links.iter().map(|link| link.all).chain([0, mentioned]).collect();
+    }
+    let mut sets = vec![0];
+    for bit in (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| mentioned & bit != 0) {
+        sets.extend(sets.clone().iter().map(|set| set | bit));
+    }
+    sets
 }
 
 /// The id of a subject; 0, which nobody has, for a name the policy does not know.
@@ -336,4 +348,23 @@ fn line(side: &Side, verdict: Verdict, who: &str, group: &Group, style: Style) -
         format!("\n      {verb}  {}", render::place(rule))
     });
     format!("  {who}  {seen}\n      was {}, now {}{by}\n", group.recorded, group.now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An allow under one fact, unless another is missing or a third holds: it is granted in a
+    /// situation that no rule describes alone.
+    #[test]
+    fn every_set_of_mentioned_facts_is_tried() {
+        let link =
+            |all, none| Link { effect: Effect::Deny, rule: 1, all, none, until: None, limit: None };
+        let links = [link(0, 2), link(4, 0), link(1, 0)];
+        let mut found = situations(&links, 7);
+        found.sort_unstable();
+        assert_eq!(found, (0..8).collect::<Vec<u64>>());
+        let many = situations(&links, u64::MAX);
+        assert_eq!(many, [0, 4, 1, 0, u64::MAX]);
+    }
 }

@@ -9,7 +9,10 @@ use std::{
 use nexus_manifest::authoring::{self as manifest, Lock, System};
 use nexus_sel::{
     BlobError, Policy,
-    authoring::{self, Compiled, Diagnostics, Input, Model, REGISTRY, RuleSource, SystemNames},
+    authoring::{
+        self, BUNDLE, Compiled, Diagnostics, Input, Model, REGISTRY, RuleSource, SystemNames,
+    },
+    bounds::{FIRST_BUNDLE_ID, LAST_BUNDLE_ID},
 };
 
 use super::git;
@@ -109,7 +112,12 @@ impl Side {
         let words = authoring::from_bytes(bytes).ok_or_else(|| refuse(NO_BLOB))?;
         let model = Policy::open(&words).map(|policy| Model::from_policy(&policy));
         let model = model.map_err(|error: BlobError| refuse(&error.to_string()))?;
-        let range = |(first, last): &(u64, u64)| format!("ids {first:#x}..={last:#x}");
+        let bundles = (FIRST_BUNDLE_ID, LAST_BUNDLE_ID);
+        let range = |range: &(u64, u64)| match range {
+            // A blob keeps no name for it, and there is only one class of this range.
+            range if *range == bundles => BUNDLE.to_owned(),
+            (first, last) => format!("ids {first:#x}..={last:#x}"),
+        };
         let classes = model.classes.iter().map(range).collect();
         Ok(Side::new(label, model, words, classes))
     }
