@@ -50,6 +50,59 @@ fn the_bound_holds_and_one_more_is_lost_and_counted() {
     assert_eq!(rest, [1, 2, 3, 5]);
 }
 
+/// A thirty-second of the places is for what must be seen when all others are taken; a lane too
+/// small for that has none.
+#[test]
+fn the_last_places_are_for_reserved_records() {
+    for (records, reserve) in [(1, 0), (16, 0), (32, 1), (64, 2), (512, 16)] {
+        let cells = lane_of(records);
+        let (mut producer, mut consumer) = ends(&cells);
+        let pushed = (0..).take_while(|n| producer.push(&record(*n)).is_ok()).count();
+        assert_eq!(pushed, records - reserve);
+        assert!(!producer.has_room() && producer.should_ring(), "who was refused wakes the reader");
+        let header = [PRODUCED, SETTLED].map(|at| cells[at].load(Ordering::Relaxed));
+        assert_eq!(header, [producer.produced(); 2], "no record of this number is on its way");
+        let reserved = (0..).take_while(|n| producer.push_reserved(&record(*n)).is_ok()).count();
+        assert_eq!(reserved, reserve);
+        assert_eq!((producer.lost(), consumer.counters().lost), (2, 2), "one at each end");
+        assert_eq!(core::iter::from_fn(|| consumer.pop()).count(), records);
+    }
+}
+
+/// What a dead producer numbered stays numbered and settled; a count below what lies in the lane
+/// is damage, and put right where the consumer sees it.
+#[test]
+fn attaching_takes_over_what_was_produced() {
+    for (head, produced, settled, now) in [(3, 5, 5, 5), (3, 5, 2, 5), (5, 3, 0, 5), (5, 5, 9, 5)] {
+        let cells = lane_of(8);
+        for (at, value) in [(HEAD, head), (TAIL, head), (PRODUCED, produced), (SETTLED, settled)] {
+            cells[at].store(value, Ordering::Relaxed);
+        }
+        let (mut producer, consumer) = ends(&cells);
+        assert_eq!((producer.produced(), producer.lost()), (now, now - head));
+        assert_eq!([PRODUCED, SETTLED].map(|at| cells[at].load(Ordering::Relaxed)), [now; 2]);
+        let counters = Counters { produced: now, stored: head, lost: now - head };
+        assert_eq!(consumer.counters(), counters);
+        assert_eq!(producer.push(&record(1)), Ok(now), "numbers go on");
+    }
+}
+
+/// Only the two words that mean something are a state.
+#[test]
+fn a_state_is_what_was_told_and_nothing_else() {
+    let cells = lane_of(1);
+    let (producer, consumer) = ends(&cells);
+    assert_eq!(producer.consumer_state(), None, "nothing was told");
+    for state in [State::Well, State::Degraded, State::Well] {
+        consumer.tell(state);
+        assert_eq!(producer.consumer_state(), Some(state));
+    }
+    for other in [0, 3, u64::MAX] {
+        cells[STATE].store(other, Ordering::Relaxed);
+        assert_eq!(producer.consumer_state(), None, "{other}");
+    }
+}
+
 #[test]
 fn a_flood_adds_up() {
     let cells = lane_of(8);
