@@ -131,6 +131,22 @@ fn diff_of_an_untouched_tree() {
     workspace.golden("diff-unchanged", &["policy", "diff"]);
 }
 
+/// The directory of a commit is the same one, wherever a person stands and however they name it.
+#[test]
+fn diff_from_within_the_policy() {
+    let workspace = Workspace::new("diff-within");
+    workspace.git(&["init", "-q"]);
+    workspace.commit();
+    let here = workspace.root.join("recipes/policy");
+    let whole = here.display().to_string();
+    for dir in [".", "../policy", &whole] {
+        let mut nx = Command::new(env!("CARGO_BIN_EXE_nx"));
+        let done = nx.current_dir(&here).args(["policy", "diff", "--dir", dir]).output();
+        let done = done.expect("nx runs");
+        assert!(done.status.success(), "{dir}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
 #[test]
 fn diff_classifies() {
     let cases: &[(&str, &[(&str, &str)])] = &[
@@ -203,6 +219,9 @@ fn diff_reads_what_it_is_given() {
     assert_eq!(status(&["HEAD"]), 0);
     assert_eq!(status(&["recipes/policy/base.toml", "HEAD"]), 0);
     assert_eq!(status(&["HEAD~1..HEAD", "--subject", "logd"]), 4);
+    assert_eq!(status(&["HEAD~1..HEAD", "--subject", "l*d"]), 4);
+    assert_eq!(status(&["HEAD~1..HEAD", "--subject", "selftest-*"]), 0);
+    assert_eq!(status(&["HEAD~1..HEAD", "--subject", "no*"]), 2);
     assert_eq!(status(&["HEAD~1..HEAD", "--subject", "selftest-peer"]), 0);
     let built = workspace.nx(&["policy", "build", "-o", "p.blob"]);
     assert!(built.status.success());

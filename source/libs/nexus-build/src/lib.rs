@@ -30,7 +30,7 @@ impl fmt::Display for BuildError {
         match self {
             BuildError::NoBuildScript => f.write_str("error: not called from a build script"),
             BuildError::NoWorkspace => {
-                write!(f, "error: no {} above this package", authoring::SYSTEM)
+                write!(f, "error: no {} here or in a directory above", authoring::SYSTEM)
             }
             BuildError::Manifest(error) => error.fmt(f),
             BuildError::NoStanza(package) => {

@@ -194,3 +194,25 @@ fn test_reject_a_directory_that_is_not_there_in_one_sentence() {
     assert_eq!(errors.items.len(), 1, "{errors}");
     assert!(errors.to_string().starts_with("error[missing-file]: no/such/directory"), "{errors}");
 }
+
+/// A rule file that cannot be read is never left out in silence; an editor's lock is no file.
+#[test]
+fn test_reject_a_rule_file_that_leads_nowhere() {
+    let dir = std::env::temp_dir().join(format!("nexus-sel-nowhere-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("base.toml"), recipe("base.toml")).unwrap();
+    std::fs::write(dir.join("capabilities.toml"), recipe("capabilities.toml")).unwrap();
+    let link = |name| std::os::unix::fs::symlink("no/such/place", dir.join(name)).unwrap();
+    link(".#base.toml");
+    let with_lock = compile_dir(&dir, &system());
+    link("deny.toml");
+    std::fs::create_dir(dir.join("folder.toml")).unwrap();
+    let errors = compile_dir(&dir, &system()).unwrap_err();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(with_lock.is_ok());
+    let messages: Vec<&str> = errors.items.iter().map(|item| item.message.as_str()).collect();
+    assert!(messages.len() == 2, "{errors}");
+    assert!(messages[0].contains("deny.toml cannot be read"), "{errors}");
+    assert!(messages[1].contains("folder.toml cannot be read"), "{errors}");
+}

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Change, Pair, View, compare},
-    describe, render,
+    describe,
+    matrix::matches,
+    render,
     side::{Failure, Place, Side, load, pair},
     style::{Progress, Style, Tone},
 };
@@ -44,8 +46,8 @@ pub(super) struct DiffArgs {
     /// `A..B`, `A...B`, or two policies
     #[arg(value_name = "A..B", num_args = 0..=2)]
     policies: Vec<String>,
-    /// Only this subject; repeat for more
-    #[arg(long, value_name = "NAME")]
+    /// Only subjects that match; `*` stands for any text; repeat for more
+    #[arg(long, value_name = "GLOB")]
     subject: Vec<String>,
 }
 
@@ -94,7 +96,8 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &DiffArgs) -> Result<u8, F
     let (old, new) = (load(place, &old)?, load(place, &new)?);
     let views = (View::new(&old).map_err(Failure::Text)?, View::new(&new).map_err(Failure::Text)?);
     for name in &args.subject {
-        if old.row(name).is_none() && new.row(name).is_none() {
+        let mut rows = old.rows.iter().chain(&new.rows);
+        if !rows.any(|(row, _)| matches(name.as_bytes(), row.as_bytes())) {
             let names = new.rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
             let hint = suggest(name, names).map_or(String::new(), |hint| format!("; {hint}"));
             return Err(Failure::Usage(format!("neither policy knows the subject `{name}`{hint}")));
@@ -102,7 +105,10 @@ pub(super) fn run(place: Place<'_>, json: bool, args: &DiffArgs) -> Result<u8, F
     }
     let mut found = difference(&views.0, &views.1);
     if !args.subject.is_empty() {
-        found.entries.retain(|entry| args.subject.iter().any(|name| name == entry.pair.subject));
+        let wanted = |subject: &str| {
+            args.subject.iter().any(|glob| matches(glob.as_bytes(), subject.as_bytes()))
+        };
+        found.entries.retain(|entry| wanted(entry.pair.subject));
         found.notes.clear();
     }
     if json {

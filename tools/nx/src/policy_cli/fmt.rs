@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nexus_sel::authoring::comment_start;
+use nexus_sel::authoring::{comment_start, is_recipe};
 use serde_json::json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, Value};
 
@@ -87,7 +87,7 @@ fn recipes(dir: &Path) -> Result<Vec<PathBuf>, String> {
     for dir in [dir.to_owned(), dir.join("tests")] {
         let Ok(entries) = fs::read_dir(&dir) else { continue };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        found.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "toml")));
+        found.extend(paths.filter(|path| is_recipe(path)));
     }
     found.sort();
     if found.is_empty() { Err(format!("{}: no recipe file", dir.display())) } else { Ok(found) }

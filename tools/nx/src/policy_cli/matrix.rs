@@ -232,7 +232,7 @@ fn entry(view: &View<'_>, cell: &Cell) -> Entry {
 }
 
 /// `*` stands for any bytes.
-fn matches(glob: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(glob: &[u8], text: &[u8]) -> bool {
     match glob.split_first() {
         None => text.is_empty(),
         Some((b'*', rest)) => {

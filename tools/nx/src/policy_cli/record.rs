@@ -148,7 +148,7 @@ fn find(place: Place<'_>, wanted: &Wanted) -> Result<(Side, Match), Failure> {
     {
         return now.map(|side| (side, Match::Exact));
     }
-    let dir = place.dir.to_string_lossy().into_owned();
+    let dir = place.in_tree().to_string_lossy().into_owned();
     let paths = [dir.as_str(), nexus_manifest::authoring::SYSTEM];
     let mut commits = git::history(place.root, &paths).unwrap_or_default();
     commits.truncate(MAX_COMMITS);

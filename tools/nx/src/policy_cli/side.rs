@@ -40,6 +40,18 @@ pub(super) struct Place<'a> {
     pub(super) dir: &'a Path,
 }
 
+impl Place<'_> {
+    /// The policy directory as git knows it: from the top of the tree, wherever one stands.
+    pub(super) fn in_tree(self) -> PathBuf {
+        let real = |path: &Path| path.canonicalize().ok();
+        let inside = real(self.dir).zip(real(self.root)).and_then(|(dir, root)| {
+            let inside = dir.strip_prefix(root).ok()?;
+            (inside != Path::new("")).then(|| inside.to_owned())
+        });
+        inside.unwrap_or_else(|| self.dir.strip_prefix(self.root).unwrap_or(self.dir).to_owned())
+    }
+}
+
 /// What a person can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Spec {
@@ -218,7 +230,7 @@ fn directory(root: &Path, dir: &Path, label: String) -> Result<Side, Failure> {
     let listed =
         fs::read_dir(dir).map_err(|e| Failure::Usage(format!("{}: {e}", dir.display())))?;
     let mut paths: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.is_file() && is_rules(path));
+    paths.retain(|path| is_rules(path));
     paths.sort();
     let registry = dir.join(REGISTRY);
     let registry = Input::new(shown(root, &registry), read(&registry)?);
@@ -227,7 +239,7 @@ fn directory(root: &Path, dir: &Path, label: String) -> Result<Side, Failure> {
 }
 
 fn at_commit(place: Place<'_>, commit: &str, label: String) -> Result<Side, Failure> {
-    let dir = place.dir.strip_prefix(place.root).unwrap_or(place.dir);
+    let dir = place.in_tree();
     let Some(dir) = dir.to_str().filter(|_| dir.is_relative()) else {
         let dir = place.dir.display();
         return Err(Failure::Usage(format!("--dir {dir} is outside the repository")));
@@ -256,8 +268,7 @@ fn at_commit(place: Place<'_>, commit: &str, label: String) -> Result<Side, Fail
 }
 
 fn is_rules(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "toml")
-        && path.file_name().is_some_and(|name| name != REGISTRY)
+    authoring::is_recipe(path) && path.file_name().is_some_and(|name| name != REGISTRY)
 }
 
 /// What the workspace's manifest lets a policy name.

@@ -148,14 +148,19 @@ fn rule_files(dir: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
     Ok(paths)
 }
 
+/// True for the name of a recipe. What is called so and cannot be read is an error: nobody may
+/// lose a rule to a broken link. Only an editor's lock (`.#base.toml`, a link to nowhere) is none.
+#[must_use]
+pub fn is_recipe(path: &Path) -> bool {
+    let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes).unwrap_or_default();
+    path.extension().is_some_and(|extension| extension == "toml") && !name.starts_with(b".#")
+}
+
 /// Every `*.toml` directly in a directory, by name.
 fn toml_files(dir: &Path) -> std::io::Result<Vec<std::path::PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
-            paths.push(path);
-        }
+        paths.extend(Some(entry?.path()).filter(|path| is_recipe(path)));
     }
     paths.sort();
     Ok(paths)
