@@ -20,8 +20,8 @@
 //! | 144 | 32 | digest over the measurements of every started image |
 //! | 176 | 32 | digest of the policy in force |
 //! | 208 | 8 | version of that policy |
-//! | 216 | 8 | newest audit record |
-//! | 224 | 32 | digest of the newest audit checkpoint |
+//! | 216 | 8 | number of the newest sealed checkpoint of the audit |
+//! | 224 | 32 | its digest |
 //! | 256 | 8 | rollback floor: the store's own monotonic counter |
 //! | 264 | 8 | who asked, as the kernel stamped it |
 //! | 272 | 64 | signature |
@@ -155,9 +155,9 @@ pub struct Evidence {
     pub policy: [u8; 32],
     /// Its version.
     pub policy_version: u64,
-    /// Newest audit record.
+    /// Number of the newest sealed checkpoint of the audit, 0 if unknown.
     pub audit_size: u64,
-    /// Digest of the newest audit checkpoint.
+    /// Its digest.
     pub audit_head: [u8; 32],
     /// The store's own monotonic counter.
     pub rollback_floor: u64,

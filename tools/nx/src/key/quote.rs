@@ -164,7 +164,7 @@ fn facts(body: &QuoteBody, proven: &Proven, verdict: &mut Verdict) {
     verdict.fact("images", format!("{}, digest {}", e.images, hex::text(&e.measurements)));
     verdict
         .fact("policy", format!("version {}, digest {}", e.policy_version, hex::text(&e.policy)));
-    verdict.fact("audit", format!("{} records, head {}", e.audit_size, hex::text(&e.audit_head)));
+    verdict.fact("audit", format!("checkpoint {}:{}", e.audit_size, hex::text(&e.audit_head)));
     verdict.fact("rollback floor", e.rollback_floor.to_string());
     verdict.fact("asked by", super::show::who(body.caller));
 }

@@ -107,7 +107,7 @@ fn quote_fields(body: &nexus_keys::QuoteBody) -> Fields {
         ("resumes", e.resumes.to_string()),
         ("images", format!("{}, digest {}", e.images, hex::text(&e.measurements))),
         ("policy", format!("version {}, digest {}", e.policy_version, hex::text(&e.policy))),
-        ("audit", format!("{} records, head {}", e.audit_size, hex::text(&e.audit_head))),
+        ("audit", format!("checkpoint {}:{}", e.audit_size, hex::text(&e.audit_head))),
         ("rollback floor", e.rollback_floor.to_string()),
         ("admits", if flags.is_empty() { "nothing".to_owned() } else { flags.join("; ") }),
     ]
