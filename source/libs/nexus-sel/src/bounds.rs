@@ -20,6 +20,9 @@ pub const MAX_FACTS: usize = 64;
 pub const MAX_CHAIN: usize = 8;
 /// Token buckets: their state lives in the daemon, 16 bytes each.
 pub const MAX_LIMITS: usize = 1_024;
+/// Of these, as many as policyd keeps: the compiler refuses more, since one beyond them would
+/// always be spent.
+pub const MAX_BUCKETS: usize = 32;
 /// Subject classes (id ranges that share a row, such as installed bundles).
 pub const MAX_CLASSES: usize = 4;
 /// Words of a blob (16 MiB): keeps every offset within 32 bits and `open` bounded.

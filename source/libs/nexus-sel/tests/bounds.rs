@@ -340,6 +340,63 @@ fn test_reject_larger_bursts() {
     refused(limited(MAX_BURST + 1), "MAX_BURST");
 }
 
+#[test]
+fn test_reject_more_limits_than_policyd_keeps() {
+    let limited = |count: usize| {
+        let limit = |i: usize| format!("limit = {{ count = {}, per = \"1s\" }}", i + 1);
+        // As many pairs as needed: four limited rules on each name, and one name less.
+        let rule =
+            |i: usize| format!("  {{ capability = \"cap.n{:05}\", {} }},\n", i / 4, limit(i % 4));
+        let rules: String = (0..count).map(rule).collect();
+        let text = format!("schema = 2\n[allow]\na = [\n{rules}]\n");
+        let system = SystemNames::new(vec![("a".to_owned(), 1)], Vec::new());
+        let registry =
+            caps(MAX_BUCKETS).iter().map(|cap| registered(&cap.name)).collect::<String>();
+        let registry = Input::new("capabilities.toml", registry);
+        compile(registry, vec![Input::new("base.toml", text)], &system)
+    };
+    let built = limited(MAX_BUCKETS).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(built.policy().unwrap().limit_count(), MAX_BUCKETS);
+    let errors = limited(MAX_BUCKETS + 1).unwrap_err();
+    assert_eq!((errors.items[0].code, errors.items[0].labels.len()), ("too-many", 1), "{errors}");
+    assert!(errors.to_string().contains("MAX_BUCKETS"), "{errors}");
+}
+
+fn registered(name: &str) -> String {
+    format!("[\"{name}\"]\nmeaning = \"m\"\nenforcer = \"kernel\"\n")
+}
+
+/// Rules are counted before they are multiplied out: two lists of a thousand are a million.
+#[test]
+fn test_reject_more_rules_in_a_file() {
+    let list = |count: usize| vec!["\"x.y\""; count].join(", ");
+    let text = |caps: usize, targets: usize| {
+        let (caps, targets) = (list(caps), list(targets));
+        let rule = format!("{{ capability = [{caps}], target = [{targets}] }}");
+        vec![Input::new("base.toml", format!("schema = 2\n[allow]\na = [{rule}]\n"))]
+    };
+    refused(text(10_000, 10_000), "MAX_RULES");
+    refused(text(MAX_RULES + 1, 1), "MAX_RULES");
+    let plain = vec!["\"x.y\""; MAX_RULES / 2 + 1].join(",\n");
+    let file = |name: &str| Input::new(name, format!("[allow]\na = [\n{plain}]\n"));
+    refused(vec![file("a.toml"), file("b.toml")], "MAX_RULES");
+}
+
+#[test]
+fn test_reject_more_registered_capabilities() {
+    let system = SystemNames::new(vec![("a".to_owned(), 1)], Vec::new());
+    let compiled = |count: usize| {
+        let registry = caps(count).iter().map(|cap| registered(&cap.name)).collect::<String>();
+        let rules = vec![Input::new("base.toml", "[allow]\na = []\n")];
+        compile(Input::new("capabilities.toml", registry), rules, &system)
+    };
+    assert!(compiled(MAX_CAPABILITIES).is_ok());
+    let errors = compiled(MAX_CAPABILITIES + 1).unwrap_err();
+    assert_eq!(errors.items.len(), 1, "{errors}");
+    assert!(errors.to_string().contains("MAX_CAPABILITIES"), "{errors}");
+    assert_eq!(compiled(40_000).unwrap_err().items.len(), 1, "and in time");
+}
+
 /// Ten thousand subjects and a hundred thousand rules through the whole compiler.
 #[test]
 fn ten_thousand_subjects() {

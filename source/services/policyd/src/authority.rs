@@ -3,6 +3,7 @@
 //! rule in this code, only questions to the policy.
 
 use nexus_abi::Sender;
+use nexus_sel::bounds::MAX_BUCKETS;
 use nexus_sel::{Bucket, Buckets, Decision, Facts, PackedName, Policy, RuleId};
 use nexus_service::Incoming;
 use nexus_wire::{
@@ -13,8 +14,6 @@ use nexus_wire::{
 
 use crate::answer::Finding;
 
-/// Token buckets kept. A limit beyond them counts as spent: deny.
-const BUCKETS: usize = 32;
 /// The right to speak for others.
 const DELEGATE: &[u8] = b"policy.delegate";
 /// The right to replace the policy.
@@ -73,12 +72,12 @@ pub(crate) struct Now {
 /// A policy and the state its limits need.
 pub(crate) struct Authority<'p> {
     policy: Policy<'p>,
-    buckets: [Bucket; BUCKETS],
+    buckets: [Bucket; MAX_BUCKETS],
 }
 
 impl<'p> Authority<'p> {
     pub(crate) const fn new(policy: Policy<'p>) -> Self {
-        Authority { policy, buckets: [Bucket::FULL; BUCKETS] }
+        Authority { policy, buckets: [Bucket::FULL; MAX_BUCKETS] }
     }
 
     /// Version of the policy.

@@ -3,12 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::authoring::diagnostics::Diagnostic;
-use crate::authoring::document::Never;
+use crate::authoring::document::{Document, Never};
 use crate::authoring::model::{Cell, Link, Model};
 use crate::authoring::registry::Registered;
 use crate::authoring::resolve::{Reach, Scope, Written};
+use crate::bounds::{MAX_BUCKETS, MAX_RULES};
 use crate::decision::Effect;
 use crate::policy::Sensitivity;
+
+/// More rules than can be numbered; said before they are expanded.
+pub(crate) fn rule_count(documents: &[Document], out: &mut Vec<Diagnostic>) {
+    let mut entries = documents.iter().flat_map(|document| &document.entries);
+    let Some(extra) = entries.nth(MAX_RULES) else { return };
+    let count = entries.count().saturating_add(MAX_RULES).saturating_add(1);
+    let message = format!("{count} rules, but MAX_RULES is {MAX_RULES}");
+    let found = Diagnostic::error("too-many", message);
+    let found = found.at(&extra.capability.place, "one too many");
+    out.push(found.help("families and groups say many rules in one"));
+}
+
+/// More token buckets than policyd keeps: the ones beyond would always be empty.
+pub(crate) fn buckets(rules: &[Written], model: &Model, out: &mut Vec<Diagnostic>) {
+    let count = model.limits.len();
+    let beyond = |link: &&Link| link.limit.is_some_and(|at| usize::from(at) >= MAX_BUCKETS);
+    let chains = model.cells.values().filter_map(|cell| match cell {
+        Cell::Chain(links) => links.iter().find(beyond),
+        Cell::Rule(..) => None,
+    });
+    let rule = chains.map(|link| link.rule).min();
+    let rule = rule.and_then(|id| rules.get(id.checked_sub(1)? as usize));
+    let Some(rule) = rule.filter(|_| count > MAX_BUCKETS) else { return };
+    let message = format!("{count} limits, but MAX_BUCKETS is {MAX_BUCKETS}");
+    let found = Diagnostic::error("too-many", message);
+    let found = found.at(&rule.entry.capability.place, "each of its subjects takes one");
+    out.push(found.help("limit fewer subjects; the names of a family share one limit"));
+}
 
 /// The same subject and the same capability, written twice.
 pub(crate) fn conflicts(rules: &[Written], out: &mut Vec<Diagnostic>) {

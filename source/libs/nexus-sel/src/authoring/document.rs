@@ -3,7 +3,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::authoring::diagnostics::{Diagnostic, Place};
 use crate::authoring::reader::{Reader, Value, Word};
-use crate::bounds::MAX_BURST;
+use crate::bounds::{MAX_BURST, MAX_RULES};
 use crate::decision::Effect;
 use crate::limits::LimitSpec;
 
@@ -207,6 +207,14 @@ fn conditional(
         reader.some_words(capability, "`capability`", "capability = \"fs.read\"", NO_RULE);
     if let Some(value) = table.get("target") {
         let targets = reader.some_words(value, "`target`", "target = \"execd\"", NO_RULE);
+        // Before they are written out: two lists multiply.
+        let count = capabilities.len().saturating_mul(targets.len());
+        if count > MAX_RULES.saturating_sub(out.len()) {
+            let message = format!("{count} more rules, but MAX_RULES is {MAX_RULES}");
+            let help = "a family stands for all of its targets: `target = \"*\"`";
+            reader.out.push(Diagnostic::error("too-many", message).at(place, "").help(help));
+            return;
+        }
         capabilities = targeted(&capabilities, &targets);
     }
     let no_gate = "no gate at all would be no condition";

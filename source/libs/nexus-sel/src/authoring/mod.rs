@@ -213,10 +213,11 @@ fn compile_with(
             documents.push(document::read(&mut reader));
         }
     }
+    checks::rule_count(&documents, &mut found);
     // Half a vocabulary or half the rules would only produce follow-up noise.
     let unreadable = no_registry
         || sources.iter().any(|(_, readable)| !readable)
-        || found.iter().any(|item| item.code == "syntax");
+        || found.iter().any(|item| ["syntax", "too-many"].contains(&item.code));
     let mut built = build(&caps, &documents, system, found, unreadable);
     let sources: Vec<Source> = sources.into_iter().map(|(source, _)| source).collect();
     unreviewed::check(&sources, &mut built.found);
@@ -342,6 +343,7 @@ fn build(
         let found: Vec<Diagnostic> = found.collect();
         scope.out.extend(found);
     }
+    checks::buckets(&written, &model, &mut scope.out);
     let nevers: Vec<_> = documents.iter().flat_map(|document| &document.nevers).collect();
     checks::assertions(&nevers, &written, &model, &mut scope, !lost_deny);
     found.append(&mut scope.out);

@@ -152,20 +152,48 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Rule positions by pair, each in rule order and once.
+/// What rules say about one pair, as far as it can matter.
+#[derive(Default)]
+struct Spoken {
+    /// Rule positions, in rule order and each once.
+    rules: Vec<usize>,
+    /// By effect: whether one holds always, and how many hold sometimes.
+    always: [bool; 2],
+    sometimes: [usize; 2],
+}
+
+impl Spoken {
+    /// Adds a rule, unless it cannot change the outcome any more: what is under an unconditional
+    /// one of its effect, or past what a pair can hold, is not kept.
+    fn add(&mut self, index: usize, rule: &Rule) {
+        let of = usize::from(rule.effect == Effect::Allow);
+        let covered = self.always.first() == Some(&true) || self.always.get(of) == Some(&true);
+        if covered || self.rules.last() == Some(&index) {
+            return;
+        }
+        if rule.when.is_always() {
+            self.always.get_mut(of).into_iter().for_each(|always| *always = true);
+        } else if let Some(count) = self.sometimes.get_mut(of) {
+            if *count > MAX_CHAIN {
+                return;
+            }
+            *count = count.saturating_add(1);
+        }
+        self.rules.push(index);
+    }
+}
+
+/// The rules about each pair.
 fn gather(rules: &[Rule]) -> BTreeMap<(u32, u32), Vec<usize>> {
-    let mut pairs: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+    let mut pairs: BTreeMap<(u32, u32), Spoken> = BTreeMap::new();
     for (index, rule) in rules.iter().enumerate() {
         for row in &rule.rows {
             for cap in &rule.caps {
-                let list = pairs.entry((*row, *cap)).or_default();
-                if list.last() != Some(&index) {
-                    list.push(index);
-                }
+                pairs.entry((*row, *cap)).or_default().add(index, rule);
             }
         }
     }
-    pairs
+    pairs.into_iter().map(|(pair, spoken)| (pair, spoken.rules)).collect()
 }
 
 /// Precedence, settled once: an unconditional deny; else conditional denies before grants;

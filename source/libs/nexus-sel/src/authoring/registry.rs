@@ -1,7 +1,10 @@
 //! `capabilities.toml`: the closed vocabulary.
+use std::collections::HashMap;
+
 use crate::authoring::diagnostics::{Diagnostic, Place};
 use crate::authoring::reader::{Reader, Value, Word};
 use crate::authoring::spelling::suggest;
+use crate::bounds::MAX_CAPABILITIES;
 use crate::decision::AuditMode;
 use crate::policy::Sensitivity;
 
@@ -35,6 +38,7 @@ const EXAMPLE: &str = "[\"fs.read\"]";
 pub(crate) fn read(reader: &mut Reader<'_>, system: &SystemNames) -> Vec<Registered> {
     let parsed = reader.parse();
     let mut found: Vec<Registered> = Vec::new();
+    let mut places: HashMap<String, Place> = HashMap::new();
     for (key, value) in parsed.get_ref().iter() {
         let name = reader.key(key);
         if name.text == "schema" {
@@ -42,16 +46,21 @@ pub(crate) fn read(reader: &mut Reader<'_>, system: &SystemNames) -> Vec<Registe
             continue;
         }
         for capability in capability(reader, &name, value, system) {
-            if let Some(first) = found.iter().find(|c| c.name == capability.name) {
+            if let Some(first) = places.get(&capability.name) {
                 let message = format!("`{}` is registered twice", capability.name);
                 let error = Diagnostic::error("duplicate-capability", message);
-                reader
-                    .out
-                    .push(error.at(&capability.place, "again here").at(&first.place, "first here"));
+                reader.out.push(error.at(&capability.place, "again here").at(first, "first here"));
                 continue;
             }
+            places.insert(capability.name.clone(), capability.place.clone());
             found.push(capability);
         }
+    }
+    if let Some(extra) = found.get(MAX_CAPABILITIES) {
+        let count = found.len();
+        let message = format!("{count} capabilities, but MAX_CAPABILITIES is {MAX_CAPABILITIES}");
+        let error = Diagnostic::error("too-many", message).at(&extra.place, "one too many");
+        reader.out.push(error.help("a name is a right that somebody asks for: drop the others"));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found

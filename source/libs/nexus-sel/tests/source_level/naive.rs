@@ -2,6 +2,7 @@
 //! A question walks every file from the top.
 use std::collections::BTreeMap;
 
+use nexus_sel::bounds::MAX_BUCKETS;
 use nexus_sel::{Facts, Reason};
 
 use super::world::{BUNDLES, ENDS, FACTS, File, Item, Never, SERVICES, capabilities};
@@ -209,6 +210,7 @@ impl<'a> Naive<'a> {
                 }
             }
         }
+        let mut buckets = std::collections::BTreeSet::new();
         let names: Vec<Option<&str>> =
             SERVICES.iter().map(|(name, _)| Some(*name)).chain([None]).collect();
         for name in names {
@@ -220,6 +222,10 @@ impl<'a> Naive<'a> {
                 let (denies, allows): (Vec<&Rule<'_>>, Vec<&Rule<'_>>) =
                     about.into_iter().partition(|rule| rule.deny);
                 let always = allows.iter().any(|rule| Self::is_always(rule));
+                if !always {
+                    let limited = allows.iter().filter(|rule| rule.item.limit.is_some());
+                    buckets.extend(limited.map(|rule| (name, rule.key)));
+                }
                 if denies.len() + if always { 1 } else { allows.len() } > 8 {
                     faults.push("too-many");
                 }
@@ -230,6 +236,9 @@ impl<'a> Naive<'a> {
                     faults.push("never-violated");
                 }
             }
+        }
+        if buckets.len() > MAX_BUCKETS {
+            faults.push("too-many");
         }
         faults
     }
