@@ -29,6 +29,8 @@ pub mod spec;
 pub mod state;
 mod status;
 pub mod supervise;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 
 pub use codec::Codec;

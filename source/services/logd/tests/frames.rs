@@ -17,18 +17,12 @@ use common::{Machine, OTHER, READER, decision};
 use nexus_wire::{
     audit::{Decision, Op as AuditOp},
     log::{Response, Status},
+    testing::{Random, Requests, requests},
 };
 
 /// The protocol's golden requests.
-fn golden() -> Vec<(String, Vec<u8>)> {
-    let text = include_str!("../../../libs/nexus-wire/golden/log.txt");
-    let requests = text.lines().filter_map(|line| line.split_once(".req "));
-    requests.map(|(name, hex)| (name.to_owned(), bytes(hex))).collect()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let pairs = hex.as_bytes().as_chunks::<2>().0.iter();
-    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+fn golden() -> Requests {
+    requests(include_str!("../../../libs/nexus-wire/golden/log.txt"))
 }
 
 #[test]
@@ -110,32 +104,4 @@ fn a_flood_of_random_frames_is_answered_and_accounted_to_the_last() {
     assert_eq!(retained as usize, logd::JOURNAL_RECORDS);
     assert!(evicted > 0 && lost > 0);
     assert_eq!(logd.audit(0, 0, 0, 0).len(), logd::JOURNAL_RECORDS, "every page reads back");
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-
-    /// A golden frame with some bytes changed, shorter or longer, or plain noise.
-    fn frame(&mut self, golden: &[(String, Vec<u8>)]) -> Vec<u8> {
-        if self.below(4) == 0 {
-            let len = self.below(513);
-            return (0..len).map(|_| self.below(256) as u8).collect();
-        }
-        let mut frame = golden[self.below(golden.len() as u64) as usize].1.clone();
-        for _ in 0..self.below(4) {
-            let at = self.below(frame.len() as u64) as usize;
-            frame[at] = self.below(256) as u8;
-        }
-        if self.below(3) == 0 {
-            frame.truncate(self.below(frame.len() as u64 + 1) as usize);
-        }
-        frame
-    }
 }
