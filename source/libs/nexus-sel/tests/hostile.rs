@@ -10,7 +10,7 @@ mod common;
 
 use common::{reseal, sample, section_of};
 use nexus_sel::bounds::{MAX_BLOB_WORDS, MAX_PADDING_WORDS};
-use nexus_sel::{BlobError, Bucket, Buckets, Decision, Facts, Policy};
+use nexus_sel::{BlobError, Bucket, Buckets, Decision, Facts, NoLimits, PackedName, Policy};
 use proptest::prelude::*;
 
 /// Every answer a policy can give, over all names, some ids and all facts.
@@ -34,6 +34,32 @@ fn answers(policy: &Policy<'_>) -> Vec<Decision> {
     );
     let _ = policy.subjects().count();
     all
+}
+
+/// Whatever a policy says, it says nothing about what it does not name: the empty name, a name that
+/// is a capability's but for its length, an id that is no subject's. True if none is allowed.
+fn nothing_else_is_allowed(policy: &Policy<'_>) -> bool {
+    let all = Facts { bits: u64::MAX, wall_s: 1 };
+    let names: Vec<Vec<u8>> = policy.capabilities().map(|(n, _)| n.as_bytes().to_vec()).collect();
+    let subjects = policy.subjects().map(|(_, id)| id).chain([0, 2, 1024, 4095, u64::MAX]);
+    let allows = |subject: u64, name: &PackedName| {
+        policy.decide_packed(subject, name, all, &mut NoLimits).is_allow()
+    };
+    let known = |name: &[u8]| names.iter().any(|other| other == name);
+    let strays = |subject: u64, name: &Vec<u8>| {
+        let (packed, cut) = (PackedName::new(name).unwrap(), &name[..name.len() - 1]);
+        let lengths = [0, cut.len(), name.len() + 1, 49, usize::MAX];
+        let bent = lengths.map(|len| PackedName::padded(*packed.words(), len));
+        let nobody = subject == 0 || policy.subject(subject).is_none();
+        bent.iter().any(|name| allows(subject, name))
+            || policy.decide(subject, &[&name[..], b"\0"].concat(), all).is_allow()
+            || (!known(cut) && policy.decide(subject, cut, all).is_allow())
+            || (nobody && allows(subject, &packed))
+    };
+    subjects.into_iter().all(|subject| {
+        !policy.decide(subject, b"", all).is_allow()
+            && !names.iter().any(|name| strays(subject, name))
+    })
 }
 
 #[test]
@@ -62,6 +88,7 @@ fn test_reject_every_truncation() {
 fn test_reject_every_bit_flip() {
     let words = sample().words;
     let expected = answers(&Policy::open(&words).unwrap());
+    assert!(nothing_else_is_allowed(&Policy::open(&words).unwrap()));
     for at in 0..words.len() {
         for bit in 0..64 {
             let mut flipped = words.clone();
@@ -98,6 +125,7 @@ fn test_reject_every_resealed_bit_flip_or_answer() {
                 Ok(policy) => {
                     opened += 1;
                     assert!(!answers(&policy).is_empty());
+                    assert!(nothing_else_is_allowed(&policy), "word {at} bit {bit}");
                 }
                 Err(_) => refused += 1,
             }
@@ -219,6 +247,7 @@ proptest! {
         reseal(&mut words);
         if let Ok(policy) = Policy::open(&words) {
             prop_assert!(!answers(&policy).is_empty());
+            prop_assert!(nothing_else_is_allowed(&policy));
         }
     }
 }
