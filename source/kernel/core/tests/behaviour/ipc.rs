@@ -1,11 +1,11 @@
 //! Calls, replies, notifications, deadlines, death and revocation in between.
 
 use nexus_abi::{Call, Error, Handle, Return, Rights, ServiceId, layout::SLOT_SERVER};
-use nexus_kernel_core::Outcome;
+use nexus_kernel_core::{Outcome, ProcIndex};
 
 use crate::{
     common::INIT,
-    family::{CONNECT, NEVER, SERVER, len, served},
+    family::{CONNECT, NEVER, Pair, SERVER, len, served},
 };
 
 fn token(ret: Option<Return>) -> u64 {
@@ -83,6 +83,66 @@ fn death_of_the_server_ends_the_call_and_a_successor_serves() {
     );
     f.w.request(client, CONNECT, NEVER);
     assert!(matches!(f.w.answer(server), Some(Return::Message { badge: 9, .. })));
+}
+
+/// A client of priority 4 that calls and then has the machine: init sleeps meanwhile.
+fn caller(f: &mut Pair, until_ns: u64) -> (Handle, ProcIndex) {
+    let child = f.w.child(10, 4);
+    f.w.give(f.ep, Rights::CALL, 10, child, 0);
+    let client = f.w.start(child);
+    let nap = Call::Wait { notif: Handle::NONE, mask: 0, deadline_ns: until_ns };
+    assert_eq!(f.w.call(INIT, nap), None);
+    f.w.request(client, CONNECT, NEVER);
+    (child, client)
+}
+
+/// A token names the caller's place in the table: who takes the place of a dead caller starts where
+/// that one's tokens ended, or a server slow to answer would answer the wrong one.
+#[test]
+fn test_reject_a_dead_caller_s_reply_to_whoever_took_its_place() {
+    let mut f = served();
+    let (dead, first) = caller(&mut f, 9_000);
+    let late = token(f.w.answer(f.server));
+    let nap = Call::Wait { notif: Handle::NONE, mask: 0, deadline_ns: 20_000 };
+    assert_eq!(f.w.call(f.server, nap), None);
+    f.w.tick(9_000);
+    f.w.ok(INIT, Call::ProcExit { proc: dead, code: 0 });
+    f.w.ok(INIT, Call::CapClose { cap: dead });
+    let (_, second) = caller(&mut f, 99_000);
+    assert_eq!(first, second, "the same place");
+    f.w.tick(20_000);
+    let receive = Call::Recv { ep: SERVER, mask: 0, deadline_ns: NEVER };
+    let own = token(f.w.call(f.server, receive));
+    let reply = |token| Call::Reply { token, len: len(0), cap: Handle::NONE };
+    assert_eq!(f.w.err(f.server, reply(late)), Error::StaleReply);
+    f.w.ok(f.server, reply(own));
+}
+
+/// The capability a queued call was to bring is revoked: the call ends, and is in nobody's way.
+#[test]
+fn test_reject_a_queued_call_whose_capability_was_revoked() {
+    let mut f = served();
+    let nap = |until_ns| Call::Wait { notif: Handle::NONE, mask: 0, deadline_ns: until_ns };
+    let _busy = caller(&mut f, 9_000);
+    assert_eq!(f.w.call(f.server, nap(20_000)), None);
+    f.w.tick(9_000);
+    let lent = f.w.handle(INIT, Call::NotifCreate {});
+    let child = f.w.child(11, 4);
+    f.w.give(f.ep, Rights::CALL, 11, child, 0);
+    f.w.give(lent, Rights::SIGNAL.or(Rights::GRANT), 0, child, 2);
+    let client = f.w.start(child);
+    assert_eq!(f.w.call(INIT, nap(15_000)), None);
+    let cap = Handle::fixed(2);
+    assert_eq!(
+        f.w.call(client, Call::Call { ep: CONNECT, len: len(0), cap, deadline_ns: NEVER }),
+        None
+    );
+    f.w.tick(15_000);
+    f.w.ok(INIT, Call::CapRevoke { cap: lent });
+    assert_eq!(f.w.call(INIT, nap(99_000)), None);
+    f.w.tick(20_000);
+    f.w.listen(f.server, 0);
+    assert_eq!(f.w.answer(client), Some(Return::Failed(Error::Revoked)));
 }
 
 #[test]
