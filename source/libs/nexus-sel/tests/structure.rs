@@ -49,7 +49,7 @@ fn faults_are_told_in_the_order_of_the_checks() {
         (|p| p.of[PARAMS].push(0), BlobError::Section),
         (|p| p.of[PARAMS][9] |= 1 << 32, BlobError::Table),
         (|p| p.of[NAMES][1] ^= 0x20, BlobError::Name),
-        (|p| p.of[CELLS][0] = 1, BlobError::Row),
+        (|p| p.of[CELLS][0] = 0, BlobError::Row),
         (|p| p.of[CELLS][1] = 0, BlobError::Rule),
         (|p| p.of[LIMITS][0] = 0, BlobError::Limit),
         (|p| p.of[CLASSES][0] = 0, BlobError::Class),

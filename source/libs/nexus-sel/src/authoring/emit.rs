@@ -222,7 +222,7 @@ fn class_words(model: &Model, blocks: usize) -> Vec<u64> {
 
 /// Rows, cells and chains, in the canonical order `open` expects.
 fn tables(model: &Model, names: &[usize], blocks: usize) -> (Vec<u64>, Vec<u64>, Vec<u64>) {
-    let (mut rows, mut cells, mut chains) = (Vec::new(), vec![0], Vec::new());
+    let (mut rows, mut cells, mut chains) = (Vec::new(), vec![CELL_DENY], Vec::new());
     let row_count = model.subjects.len().saturating_add(model.classes.len());
     let mut rest = model.cells.iter().peekable();
     for row in 0..row_count {
