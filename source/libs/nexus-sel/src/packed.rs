@@ -1,7 +1,7 @@
 //! A capability name made ready for questions: six words, zero padded, and its length.
 //!
 //! Without unaligned loads a name at any byte costs three instructions a byte to gather, more
-//! than the decision itself. Whoever holds the frame as words gathers with one shift and one
+//! than the decision itself. Whoever holds the frame as words gathers with two shifts and one
 //! `or` per word instead ([`PackedName::from_words`]); whoever asks twice gathers once.
 use crate::bounds::{MAX_NAME_BYTES, MAX_NAME_WORDS};
 use crate::decision::{AuditMode, Decision, Facts};
